@@ -1,0 +1,1 @@
+"""Campaigns: who may be called now, pacing, placing calls, outcomes."""

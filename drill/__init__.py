@@ -1,0 +1,1 @@
+"""The simulated public: the network, callers, called people and agents."""

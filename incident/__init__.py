@@ -1,0 +1,1 @@
+"""What the hotline and the dialer both serve: plan, contacts, content, store, settings."""

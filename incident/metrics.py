@@ -1,0 +1,63 @@
+"""Every metric of the contract, defined once. Labels never hold a phone number or a name."""
+
+from __future__ import annotations
+
+from prometheus_client import Counter, Gauge, Histogram
+
+_WAITS = (1, 2, 5, 10, 20, 30, 60, 120, 300, 600, 1200, 1800, 3600)
+_TURNS = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
+_CONNECTS = (0.05, 0.1, 0.2, 0.3, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0, 5.0)
+
+INBOUND_CALLS = Counter(
+    "breachline_inbound_calls", "Inbound calls ended, by outcome.", ("incident", "outcome")
+)
+MENU_CHOICES = Counter(
+    "breachline_menu_choices", "Keys pressed in menus.", ("incident", "menu", "choice")
+)
+QUEUE_WAITING = Gauge(
+    "breachline_queue_waiting", "Callers waiting for an agent now.", ("incident", "language")
+)
+QUEUE_WAIT = Histogram(
+    "breachline_queue_wait_seconds",
+    "Time in queue until an agent answered or the caller left.",
+    buckets=_WAITS,
+)
+AGENTS = Gauge(
+    "breachline_agents", "Agents by state: ready, busy, wrapup, paused, offline.", ("state",)
+)
+AGI_TURN = Histogram(
+    "breachline_agi_turn_seconds",
+    "From Asterisk's reply to our next command.",
+    buckets=_TURNS,
+)
+AGENT_OCCUPANCY = Gauge(
+    "breachline_agent_occupancy_ratio", "Busy and wrap-up time over logged-in time, last 5 minutes."
+)
+CONTENT_INFO = Gauge(
+    "breachline_content_info", "The content version on the air (1).", ("incident", "version")
+)
+DIALS = Counter("breachline_dials", "Outbound attempts ended, by outcome.", ("campaign", "outcome"))
+ABANDON_RATIO = Gauge(
+    "breachline_abandon_ratio",
+    "Abandoned over live-answered attempts, last 30 days.",
+    ("campaign",),
+)
+CONNECT = Histogram(
+    "breachline_connect_seconds",
+    "From the called person's answer to the agent bridged.",
+    buckets=_CONNECTS,
+)
+CONTACTS = Gauge("breachline_contacts", "Contacts of a campaign, by state.", ("campaign", "state"))
+NOTICE_DEADLINE = Gauge(
+    "breachline_notice_deadline_timestamp_seconds",
+    "When notice is due, Unix seconds.",
+    ("campaign", "jurisdiction"),
+)
+CAMPAIGN_RUNNING = Gauge(
+    "breachline_campaign_running", "1 while a campaign should be dialling.", ("campaign",)
+)
+EMERGENCY_CALLBACKS = Counter(
+    "breachline_emergency_callbacks",
+    "Call-back numbers taken by the emergency path.",
+    ("incident",),
+)

@@ -1,0 +1,1 @@
+"""The hotline: FastAGI server, call flows, menus, callbacks."""

@@ -1,0 +1,49 @@
+"""Every name that Asterisk's dialplan and our Python share, in one place.
+
+The dialplan files use the same words; ``scripts/check`` compares them.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+# Channel variables, inbound.
+INCIDENT: Final = "BL_INCIDENT"
+"""Incident id, set from the DID."""
+LANGUAGE: Final = "BL_LANGUAGE"
+"""Language that the caller chose (en, es); empty before the choice."""
+NEXT: Final = "BL_NEXT"
+"""What the dialplan does after the hotline's AGI: ``queue`` or ``hangup``.
+
+The hotline sets it as its last act. Empty when AGI() returns means that the hotline failed or
+was not there: the emergency path takes the call.
+"""
+
+# Channel variables, outbound.
+ATTEMPT: Final = "BL_ATTEMPT"
+"""Attempt id; also the channel's unique id."""
+CAMPAIGN: Final = "BL_CAMPAIGN"
+APOLOGY: Final = "BL_APOLOGY"
+"""Prompt file (no extension) for a live answer that no agent took within two seconds."""
+
+# UserEvents that the dialplan raises. Header names in the comments.
+EVENT_ANSWERED: Final = "BreachlineAnswered"  # Attempt
+EVENT_ABANDONED: Final = "BreachlineAbandoned"  # Attempt: apology begins
+EVENT_DISPOSITION: Final = "BreachlineDisposition"  # Attempt, Disposition: machine
+EVENT_EMERGENCY: Final = "BreachlineEmergency"  # Incident: a call took the emergency path
+EVENT_QUEUE_LEFT: Final = "BreachlineQueueLeft"  # Incident, Status: QUEUESTATUS
+
+
+def queue(incident: str, language: str) -> str:
+    """The queue's name: one per incident and language."""
+    return f"{incident}-{language}"
+
+
+def agent_endpoint(number: str) -> str:
+    """The PJSIP endpoint of an agent's telephone."""
+    return f"agent-{number}"
+
+
+def carrier_endpoint(name: str) -> str:
+    """The PJSIP endpoint of a carrier's trunk."""
+    return f"carrier-{name}"
