@@ -74,7 +74,8 @@ class ImportRow(Base):
 
 
 class ContactRow(Base):
-    """A person to notify. ``data_types``: comma-separated codes of the plan."""
+    """A person to notify. ``data_types``: comma-separated codes of the plan. ``import_line``:
+    the line of the imported file. Counts only while its import is committed."""
 
     __tablename__ = "contacts"
     __table_args__ = (
@@ -85,6 +86,7 @@ class ContactRow(Base):
     id: Mapped[int] = mapped_column(Integer, primary_key=True)
     incident_id: Mapped[str] = mapped_column(ForeignKey("incidents.id"))
     import_id: Mapped[int] = mapped_column(ForeignKey("imports.id"))
+    import_line: Mapped[int] = mapped_column(Integer)
     reference: Mapped[str] = mapped_column(String(40))
     phone_enc: Mapped[bytes] = mapped_column(LargeBinary)
     phone_hash: Mapped[bytes] = mapped_column(LargeBinary)
