@@ -1,0 +1,137 @@
+"""Renders ``asterisk-conf/`` and ``dialplan/`` of the project into ``HOME/asterisk``."""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets as random_secrets
+import shlex
+import sys
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from incident.home import Home
+from incident.settings import Settings
+from pbx.render import sections
+from pbx.render.sections import AgentPhone, HotlineNumber
+from pbx.render.template import fill, write_if_changed
+
+PROJECT = Path(__file__).resolve().parents[2]
+_GENERATED = {"extensions_generated.conf", "queues_generated.conf", "pjsip_generated.conf"}
+_FOLDERS = ("etc", "lib", "run", "log", "spool", "cache", "agi-bin", "data", "lib/keys")
+
+
+@dataclass(frozen=True, slots=True)
+class Secrets:
+    """What the services need to log in to this home's Asterisk."""
+
+    ami_user: str
+    ami_secret: str
+
+
+def read_secrets(home: Home) -> Secrets:
+    """The home's AMI account; made with a random secret the first time (mode 0600)."""
+    file = home.secrets / "ami.json"
+    home.secrets.mkdir(parents=True, exist_ok=True, mode=0o700)
+    try:
+        descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    except FileExistsError:
+        data = json.loads(file.read_text(encoding="utf-8"))
+        return Secrets(data["user"], data["secret"])
+    made = Secrets("breachline", random_secrets.token_urlsafe(32))
+    with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
+        json.dump({"user": made.ami_user, "secret": made.ami_secret}, stream)
+    return made
+
+
+def render_asterisk(
+    home: Home,
+    settings: Settings,
+    *,
+    modules: Path,
+    share: Path,
+    moh: Path,
+    incidents: Sequence[HotlineNumber],
+    agents: Sequence[AgentPhone],
+    conf: Path = PROJECT / "asterisk-conf",
+    dialplan: Path = PROJECT / "dialplan",
+) -> list[Path]:
+    """Write every file that Asterisk reads; returns those that changed.
+
+    ``modules``: Asterisk's module folder; ``share``: its data (``documentation``, ``keys``);
+    ``moh``: music on hold. Raises TemplateError for a value that cannot stand in a file.
+    """
+    base = home.asterisk
+    for folder in _FOLDERS:
+        (base / folder).mkdir(parents=True, exist_ok=True, mode=0o700)
+    _link(base / "data" / "documentation", share / "documentation")
+    _link(base / "data" / "moh", moh)
+    _link(base / "data" / "sounds", base / "sounds")
+    live = home.prompts / "live"
+    account = read_secrets(home)
+    advertised = settings.asterisk.advertised_host
+    values = {
+        "ETC": str(base / "etc"),
+        "ASTERISK": str(base),
+        "MODULES": str(modules),
+        "DIALPLAN": str(base / "etc" / "dialplan"),
+        "NODE": settings.node,
+        "BIND": settings.bind,
+        "SIP_PORT": str(settings.asterisk.sip_port),
+        "AMI_PORT": str(settings.asterisk.ami_port),
+        "AMI_SECRET": account.ami_secret,
+        "AGI_PORT": str(settings.asterisk.agi_port),
+        "HTTP_PORT": str(settings.asterisk.http_port),
+        "RTP_FIRST": str(settings.asterisk.rtp_first),
+        "RTP_LAST": str(settings.asterisk.rtp_last),
+        "MEDIA": advertised or settings.bind,
+        "BIND_MEDIA": "no" if advertised else "yes",
+        "EXTERNAL": _external(advertised),
+        "AGENT_RING": str(settings.agents.ring_seconds),
+        "WRAPUP": str(settings.agents.wrapup_seconds),
+        "PROMPTS_LIVE": str(live),
+    }
+    files = {
+        base / "etc" / source.name: fill(
+            source.read_text(encoding="utf-8"), values, f"asterisk-conf/{source.name}"
+        )
+        for source in sorted(conf.glob("*.conf"))
+    }
+    for source in sorted(dialplan.glob("*.conf")):
+        files[base / "etc" / "dialplan" / source.name] = source.read_text(encoding="utf-8")
+    files[base / "etc" / "extensions_generated.conf"] = sections.extensions(incidents, agents)
+    files[base / "etc" / "queues_generated.conf"] = sections.queues(incidents, str(live))
+    files[base / "etc" / "pjsip_generated.conf"] = (
+        sections.carriers(settings.carrier) + "\n" + sections.agents(agents)
+    )
+    changed = [path for path, content in files.items() if write_if_changed(path, content)]
+    script = base / "agi-bin" / "emergency"
+    if write_if_changed(script, _emergency_script(home), 0o700):
+        changed.append(script)
+    return changed
+
+
+def _external(advertised: str | None) -> str:
+    if advertised is None:
+        return "; nothing is advertised but the bind address"
+    return f"external_signaling_address = {advertised}"
+
+
+def _emergency_script(home: Home) -> str:
+    """A wrapper with absolute paths: the script must start whatever else is broken."""
+    command = shlex.join([sys.executable, "-m", "pbx.emergency", str(home.root)])
+    return f"#!/bin/sh\ncd {shlex.quote(str(PROJECT))} && exec {command}\n"
+
+
+def _link(link: Path, target: Path) -> None:
+    if link.is_symlink() and link.readlink() == target:
+        return
+    if link.is_symlink():
+        link.unlink()
+    link.symlink_to(target)
+
+
+def dialplan_files(base: Path = PROJECT) -> Iterable[Path]:
+    """The project's dialplan sources, for the lint."""
+    return sorted((base / "dialplan").glob("*.conf"))

@@ -1,0 +1,108 @@
+"""The sections of Asterisk's configuration that repeat: carriers, agents, queues, DIDs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from incident.settings import CarrierSettings
+from pbx import names
+
+_GENERATED = "; Generated from breachline.toml, the incidents and the agents. Do not edit.\n"
+
+
+@dataclass(frozen=True, slots=True)
+class HotlineNumber:
+    """An activated incident as Asterisk needs to know it. ``did`` is E.164 with its plus."""
+
+    incident: str
+    did: str
+    languages: tuple[str, ...]
+
+    @property
+    def dialled_forms(self) -> tuple[str, ...]:
+        """How carriers write the DID: E.164, without plus, and for NANP the ten digits."""
+        digits = self.did.removeprefix("+")
+        forms = [self.did, digits]
+        if len(digits) == 11 and digits.startswith("1"):
+            forms.append(digits[1:])
+        return tuple(forms)
+
+
+@dataclass(frozen=True, slots=True)
+class AgentPhone:
+    """An agent's SIP account and the queues that the agent serves."""
+
+    number: str
+    password: str
+    queues: tuple[str, ...]
+
+
+def carriers(items: Iterable[CarrierSettings]) -> str:
+    """PJSIP sections of every trunk: an endpoint, its address, and nothing that registers."""
+    out = [_GENERATED]
+    for carrier in items:
+        name = names.carrier_endpoint(carrier.name)
+        suffix = ";transport=tcp" if carrier.transport == "tcp" else ""
+        suffix = suffix.replace(";", "\\;")
+        out.append(
+            f"[{name}](carrier)\n"
+            f"transport = transport-{carrier.transport}\n"
+            f"allow = {','.join(carrier.codecs)}\n"
+            f"aors = {name}\n\n"
+            f"[{name}]\ntype = aor\ncontact = sip:{carrier.host}:{carrier.port}{suffix}\n\n"
+            f"[{name}]\ntype = identify\nendpoint = {name}\nmatch = {carrier.host}\n"
+        )
+    return "\n".join(out)
+
+
+def agents(phones: Iterable[AgentPhone]) -> str:
+    """PJSIP sections of every agent's telephone."""
+    out = []
+    for phone in phones:
+        name = names.agent_endpoint(phone.number)
+        out.append(
+            f"[{name}](agent)\nauth = {name}\naors = {name}\n"
+            f'callerid = "Agent {phone.number}" <{phone.number}>\n'
+            f"set_var = BL_AGENT={phone.number}\n\n"
+            f"[{name}](agent-aor)\n\n"
+            f"[{name}]\ntype = auth\nauth_type = digest\nusername = {name}\n"
+            f"password = {phone.password}\n"
+        )
+    return "\n".join(out)
+
+
+def queues(incidents: Iterable[HotlineNumber], live_prompts: str) -> str:
+    """One queue for each incident and language."""
+    out = [_GENERATED]
+    for item in incidents:
+        for language in item.languages:
+            out.append(
+                f"[{names.queue(item.incident, language)}](incident)\n"
+                f"periodic-announce = {live_prompts}/{item.incident}/{language}/queue.wait\n"
+            )
+    return "\n".join(out)
+
+
+def extensions(incidents: Iterable[HotlineNumber], phones: Iterable[AgentPhone]) -> str:
+    """DIDs to incidents, and which queues each agent signs in to."""
+    out = [_GENERATED, "[dids]"]
+    for item in incidents:
+        for form in item.dialled_forms:
+            out += [
+                f"exten => {form},1,Set(__{names.INCIDENT}={item.incident})",
+                f" same => n,Set(BL_DEFAULT_LANGUAGE={item.languages[0]})",
+                " same => n,Goto(hotline,s,1)",
+            ]
+    sign_in, sign_out = ["", "[agent-sign-in]"], ["", "[agent-sign-out]"]
+    for phone in phones:
+        interface = f"PJSIP/{names.agent_endpoint(phone.number)}"
+        sign_in.append(f"exten => {phone.number},1,NoOp()")
+        sign_out.append(f"exten => {phone.number},1,NoOp()")
+        for queue in phone.queues:
+            member = f"{queue},{interface}"
+            sign_in.append(f" same => n,AddQueueMember({member},0,,{phone.number},{interface})")
+            sign_out.append(f" same => n,RemoveQueueMember({member})")
+        sign_in.append(" same => n,Return()")
+        sign_out.append(" same => n,Return()")
+    return "\n".join([*out, *sign_in, *sign_out, ""])
