@@ -15,6 +15,8 @@ from typing import Any
 
 from alembic import command
 from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, Engine, create_engine, event, text
 from sqlalchemy.engine import URL
 from sqlalchemy.pool import NullPool
@@ -35,6 +37,17 @@ class MigrationBusy(Exception):
         super().__init__(f"another process has held {lock} for {seconds:g} s; is it stuck?")
 
 
+class SchemaTooNew(Exception):
+    """The database was migrated by a newer version of the program (``revision``)."""
+
+    def __init__(self, revision: str) -> None:
+        self.revision = revision
+        super().__init__(
+            f"the database has schema {revision!r}, which this version does not know: a newer "
+            "Breachline made it; run that version, or restore a backup of this one"
+        )
+
+
 def alembic_config(connection: Connection) -> Config:
     """Alembic's configuration for one connection, on which the caller has begun."""
     config = Config()
@@ -45,9 +58,17 @@ def alembic_config(connection: Connection) -> Config:
 
 
 def upgrade(url: URL, revision: str = "head") -> None:
-    """Migrate the database at ``url`` up to ``revision`` in one transaction."""
+    """Migrate the database at ``url`` up to ``revision`` in one transaction.
+
+    Raises SchemaTooNew, and MigrationBusy when another process is stuck migrating.
+    """
     with locked_connection(url) as connection:
-        command.upgrade(alembic_config(connection), revision)
+        config = alembic_config(connection)
+        current = MigrationContext.configure(connection).get_current_revision()
+        known = {script.revision for script in ScriptDirectory.from_config(config).walk_revisions()}
+        if current is not None and current not in known:
+            raise SchemaTooNew(current)
+        command.upgrade(config, revision)
 
 
 def downgrade(url: URL, revision: str) -> None:
