@@ -15,7 +15,7 @@ from incident.home import Home
 from incident.settings import Settings
 from pbx.render import sections
 from pbx.render.sections import AgentPhone, HotlineNumber
-from pbx.render.template import fill, write_if_changed
+from pbx.render.template import fill, link, write_if_changed
 
 PROJECT = Path(__file__).resolve().parents[2]
 _GENERATED = {"extensions_generated.conf", "queues_generated.conf", "pjsip_generated.conf"}
@@ -65,9 +65,9 @@ def render_asterisk(
     base = home.asterisk
     for folder in _FOLDERS:
         (base / folder).mkdir(parents=True, exist_ok=True, mode=0o700)
-    _link(base / "data" / "documentation", share / "documentation")
-    _link(base / "data" / "moh", moh)
-    _link(base / "data" / "sounds", base / "sounds")
+    link(base / "data" / "documentation", share / "documentation")
+    link(base / "data" / "moh", moh)
+    link(base / "data" / "sounds", base / "sounds")
     live = home.prompts / "live"
     account = read_secrets(home)
     advertised = settings.asterisk.advertised_host
@@ -122,14 +122,6 @@ def _emergency_script(home: Home) -> str:
     """A wrapper with absolute paths: the script must start whatever else is broken."""
     command = shlex.join([sys.executable, "-m", "pbx.emergency", str(home.root)])
     return f"#!/bin/sh\ncd {shlex.quote(str(PROJECT))} && exec {command}\n"
-
-
-def _link(link: Path, target: Path) -> None:
-    if link.is_symlink() and link.readlink() == target:
-        return
-    if link.is_symlink():
-        link.unlink()
-    link.symlink_to(target)
 
 
 def dialplan_files(base: Path = PROJECT) -> Iterable[Path]:

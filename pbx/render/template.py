@@ -47,3 +47,12 @@ def write_if_changed(path: Path, content: str, mode: int = 0o600) -> bool:
         stream.write(content)
     temporary.replace(path)
     return True
+
+
+def link(at: Path, target: Path) -> None:
+    """Make ``at`` a symbolic link to ``target``; one that points elsewhere is replaced."""
+    if at.is_symlink():
+        if at.readlink() == target:
+            return
+        at.unlink()
+    at.symlink_to(target)
