@@ -125,7 +125,10 @@ class CampaignContactRow(Base):
     """
 
     __tablename__ = "campaign_contacts"
-    __table_args__ = (Index(None, "campaign_id", "state", "not_before", "contact_id"),)
+    __table_args__ = (
+        Index(None, "campaign_id", "state", "not_before", "contact_id"),
+        Index(None, "contact_id"),
+    )
     campaign_id: Mapped[str] = mapped_column(ForeignKey("campaigns.id"), primary_key=True)
     contact_id: Mapped[int] = mapped_column(ForeignKey("contacts.id"), primary_key=True)
     state: Mapped[str] = mapped_column(String(12))

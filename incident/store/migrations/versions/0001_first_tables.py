@@ -241,9 +241,13 @@ def upgrade() -> None:
         ["campaign_id", "state", "not_before", "contact_id"],
         unique=False,
     )
+    op.create_index(
+        op.f("ix_campaign_contacts_contact_id"), "campaign_contacts", ["contact_id"], unique=False
+    )
 
 
 def downgrade() -> None:
+    op.drop_index(op.f("ix_campaign_contacts_contact_id"), table_name="campaign_contacts")
     op.drop_index(
         op.f("ix_campaign_contacts_campaign_id_state_not_before_contact_id"),
         table_name="campaign_contacts",
