@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Final
 
 from panoramisk.actions import Action
 
@@ -32,11 +32,32 @@ class Fields(Mapping[str, str]):
 
     __slots__ = ("_stored",)
 
-    def __init__(self, headers: Mapping[str, str | Sequence[str]]) -> None:
-        self._stored = {
-            name.lower(): (name, value if isinstance(value, str) else "\n".join(value))
-            for name, value in headers.items()
-        }
+    def __init__(self, headers: Iterable[tuple[str, str]] = ()) -> None:
+        stored: dict[str, tuple[str, str]] = {}
+        for name, value in headers:
+            key = name.lower()
+            before = stored.get(key)
+            stored[key] = (name, value) if before is None else (name, f"{before[1]}\n{value}")
+        self._stored = stored
+
+    @classmethod
+    def parse(cls, text: str) -> Fields:
+        """The headers of one message. Lines that are no header are left out.
+
+        (panoramisk's own parser takes the last header of a failure for a body, and with it the
+        ActionID that the caller waits for.)
+        """
+        headers = []
+        for line in text.split("\r\n"):
+            name, colon, value = line.partition(":")
+            if colon and name:
+                headers.append((name.strip(), value.removeprefix(" ")))
+        return cls(headers)
+
+    @property
+    def kind(self) -> str:
+        """The first header's name in lower case: ``event`` or ``response``, if it is anything."""
+        return next(iter(self._stored), "")
 
     def __getitem__(self, name: str) -> str:
         return self._stored[name.lower()][1]
@@ -102,14 +123,13 @@ class Outgoing(Action):  # type: ignore[misc]  # panoramisk has no types
         self.name = name
         self.is_list = is_list
         self.reply: Fields | None = None
-        self.items: list[Event] = []
+        self.collected: list[Event] = []
 
     def encoded(self) -> bytes:
         return str(self).encode("utf-8")
 
-    def add_message(self, message: Any) -> bool:
+    def add_message(self, fields: Fields) -> bool:
         """Take a Response with our ActionID; True when nothing more is to come."""
-        fields = Fields(dict(message.items()))
         if fields.get("Response", "").lower() not in _SUCCESS:
             return self._fail(Refused(self.name, fields.get("Message", "")))
         self.reply = fields
@@ -129,15 +149,15 @@ class Outgoing(Action):  # type: ignore[misc]  # panoramisk has no types
             return self._complete()
         if ending:
             return self._fail(UnexpectedReply(self.name, "Asterisk broke the list off"))
-        if len(self.items) >= MAX_LIST_ITEMS:
+        if len(self.collected) >= MAX_LIST_ITEMS:
             return self._fail(UnexpectedReply(self.name, f"over {MAX_LIST_ITEMS} items"))
-        self.items.append(event)
+        self.collected.append(event)
         return False
 
     def _complete(self) -> bool:
         if not self.future.done():
             self.future.set_result(
-                Response(self.name, self.action_id, self.reply or Fields({}), tuple(self.items))
+                Response(self.name, self.action_id, self.reply or Fields(), tuple(self.collected))
             )
         return True
 

@@ -22,7 +22,6 @@ from typing import Any, Final
 
 from panoramisk.ami_protocol import AMIProtocol
 from panoramisk.manager import Manager
-from panoramisk.message import Message
 
 from pbx.ami.errors import LinkFailed, NotConnected, OutcomeUnknown
 from pbx.ami.messages import Event, Fields, Outgoing, Response
@@ -67,8 +66,9 @@ class HardenedProtocol(AMIProtocol):  # type: ignore[misc]  # panoramisk has no 
             raise NotConnected(f"{data.name} was not sent: the link to Asterisk is down")
         if self.transport.get_write_buffer_size() > self.limits.backlog:
             raise NotConnected(f"{data.name} was not sent: Asterisk does not read its AMI link")
+        encoded = data.encoded()
         self.responses[data.action_id] = data
-        self.transport.write(data.encoded())
+        self.transport.write(encoded)
         future: asyncio.Future[Response] = data.future
         return future
 
@@ -127,26 +127,24 @@ class HardenedProtocol(AMIProtocol):  # type: ignore[misc]  # panoramisk has no 
         return True
 
     def _take_message(self, raw: bytes) -> None:
-        message = Message.from_line(raw.decode("utf-8", "replace").lstrip("\r\n"))
-        if message is None:
-            log.debug("AMI: %d bytes that are neither event nor response ignored", len(raw))
-            return
-        self.handle_message(message)
+        self.handle_message(Fields.parse(raw.decode("utf-8", "replace").lstrip("\r\n")))
 
-    def handle_message(self, message: Any) -> None:
-        action = self.responses.get(str(message.action_id)) if message.action_id else None
-        if "event" not in message:
+    def handle_message(self, message: Fields) -> None:
+        action = self.responses.get(message.get("ActionID", ""))
+        # An OriginateResponse event has a Response header too: what comes first decides.
+        if message.kind == "response":
             if action is None:
-                log.debug("AMI: response to %.80r, which nobody waits for, ignored", message.id)
+                log.debug("AMI: a response that nobody waits for (any more) ignored")
             elif action.add_message(message):
                 self.forget(action)
-            return
-        fields = Fields(dict(message.items()))
-        event = Event(fields["Event"], fields, time.monotonic())
-        if action is not None and action.add_event(event):
-            self.forget(action)
-        if self.factory is not None:
-            self.factory.dispatch(event)
+        elif message.kind == "event":
+            event = Event(message["Event"], message, time.monotonic())
+            if action is not None and action.add_event(event):
+                self.forget(action)
+            if self.factory is not None:
+                self.factory.dispatch(event)
+        else:
+            log.debug("AMI: a message that is neither event nor response ignored")
 
     def forget(self, action: Outgoing) -> None:
         """Wait no longer for this action's reply; one that still comes is ignored."""
@@ -178,7 +176,7 @@ class Link(Manager):  # type: ignore[misc]  # panoramisk has no types
             host=host,
             port=port,
             loop=asyncio.get_running_loop(),
-            log=log,
+            log=logging.getLogger("panoramisk"),
             protocol_factory=partial(HardenedProtocol, limits),
         )
         self._deliver = deliver
