@@ -1,0 +1,121 @@
+"""Telephone numbers to E.164, exactly as phonenumbers does it, and fast for North America.
+
+``phonenumbers`` takes some 30 µs a number. A North American number written in one of the usual
+ways needs no parser, and whether it is valid is decided by the library's own patterns, joined
+into one expression for each set of regions that the library would ask (``_valid_nanp``). Every
+other number goes through the library itself; a property test holds that both give the same.
+"""
+
+from __future__ import annotations
+
+import functools
+import re
+
+import phonenumbers
+from phonenumbers import PhoneMetadata, PhoneNumberFormat
+
+DEFAULT_REGION = "US"
+MAX_PHONE = 40
+_PUNCTUATION = str.maketrans("", "", " -.()")
+_COUNTRY = 1
+_NATIONAL_DIGITS = 10
+_LEADING = 4
+"""No region's "leading digits" pattern looks further than this; a test holds it."""
+
+
+class BadPhone(ValueError):
+    """Not a number that can be dialled; the message says why and never holds the number."""
+
+
+def to_e164(raw: str) -> str:
+    """A number as written, to E.164; numbers without country are North American.
+
+    Raises BadPhone.
+    """
+    digits = raw.translate(_PUNCTUATION)
+    length = len(digits)
+    if length == 12 and digits.startswith("+1"):
+        digits = digits[2:]
+    elif length == 11 and digits[0] == "1":
+        digits = digits[1:]
+    elif length != _NATIONAL_DIGITS:
+        return _parsed(raw)
+    if digits.isdecimal() and digits.isascii() and digits[0] not in "01":
+        if _valid_nanp(digits[:_LEADING]).fullmatch(digits):
+            return "+1" + digits
+        raise BadPhone("is not a valid telephone number")
+    return _parsed(raw)
+
+
+def _parsed(raw: str) -> str:
+    if len(raw) > MAX_PHONE:
+        raise BadPhone(f"is longer than {MAX_PHONE} characters")
+    try:
+        number = phonenumbers.parse(raw, DEFAULT_REGION)
+    except phonenumbers.NumberParseException as error:
+        raise BadPhone("is not a telephone number") from error
+    if not phonenumbers.is_valid_number(number):
+        raise BadPhone("is not a valid telephone number")
+    if number.extension:
+        raise BadPhone("has an extension, which cannot be dialled")
+    return phonenumbers.format_number(number, PhoneNumberFormat.E164)
+
+
+@functools.cache
+def _valid_nanp(leading: str) -> re.Pattern[str]:
+    """What a valid number with these leading digits looks like.
+
+    The library asks the regions of country code 1 in order. One without "leading digits" has
+    the number when one of its types matches; the first whose leading digits match decides.
+    """
+    asked = []
+    for region in phonenumbers.COUNTRY_CODE_TO_REGION_CODE[_COUNTRY]:
+        lead = _leading_digits(region)
+        if lead is None:
+            asked.append(region)
+        elif re.match(lead, leading):
+            asked.append(region)
+            break
+    return _any_type(tuple(asked))
+
+
+def _metadata(region: str) -> PhoneMetadata:
+    metadata = PhoneMetadata.metadata_for_region(region)
+    if metadata is None:
+        raise LookupError(f"phonenumbers knows no metadata of region {region}")
+    return metadata
+
+
+def _leading_digits(region: str) -> str | None:
+    lead = _metadata(region).leading_digits
+    return None if lead is None else f"(?:{lead})"
+
+
+@functools.cache
+def _any_type(regions: tuple[str, ...]) -> re.Pattern[str]:
+    branches = []
+    for region in regions:
+        metadata = _metadata(region)
+        types = [
+            metadata.fixed_line,
+            metadata.mobile,
+            metadata.premium_rate,
+            metadata.toll_free,
+            metadata.shared_cost,
+            metadata.voip,
+            metadata.personal_number,
+            metadata.pager,
+            metadata.uan,
+            metadata.voicemail,
+        ]
+        patterns = dict.fromkeys(
+            kind.national_number_pattern
+            for kind in types
+            if kind is not None and kind.national_number_pattern
+        )
+        either = "|".join(f"(?:{pattern})" for pattern in patterns)
+        general = metadata.general_desc
+        if general is None or general.national_number_pattern is None:
+            raise LookupError(f"phonenumbers knows no numbers of region {region}")
+        branches.append(f"(?=(?:{general.national_number_pattern})$)(?:{either})")
+    return re.compile("|".join(f"(?:{branch})" for branch in branches), re.ASCII)
