@@ -147,9 +147,15 @@ class AmiClient:
         """Have Asterisk call ``channel`` and run it at ``exten`` of ``context`` once answered.
 
         The response says that the call was queued, no more; how it went comes as an
-        OriginateResponse event with ``Uniqueid`` = ``channel_id``. ``timeout_ms`` is the ring
-        time in milliseconds, ``timeout`` the wait for the response in seconds. Errors as for
-        `action`; variables whose value Asterisk would split or trim are an `InvalidValue`.
+        OriginateResponse event with ``Uniqueid`` = ``channel_id`` and the response's ActionID
+        (``Response`` Success or Failure; ``Reason`` 4 answered, 5 busy, 8 congestion, 3 rang until
+        the time-out, 0 anything else). A ``channel_id`` that is in use now is queued all the same
+        and fails with reason 0, under the Uniqueid of the call that lives; one that was used
+        before is called again. So the caller never uses one twice.
+
+        ``timeout_ms`` is the ring time in milliseconds, ``timeout`` the wait for the response in
+        seconds. Errors as for `action`; variables whose value Asterisk would split or trim are an
+        `InvalidValue`.
         """
         if timeout_ms <= 0:
             raise InvalidValue("Timeout", "the ring time has to be positive")

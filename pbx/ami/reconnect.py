@@ -101,7 +101,8 @@ class LinkKeeper:
         self._settled = asyncio.Event()  # up, refused or ended: `wait_ready` can answer
         self._refusal: BadCredentials | None = None
         self._outage = ""
-        self._ids = (f"breachline-{uuid.uuid4().hex[:12]}-{n}" for n in itertools.count(1))
+        self._id_prefix = f"breachline-{uuid.uuid4().hex[:12]}"
+        self._id_numbers = itertools.count(1)
 
     @property
     def link(self) -> Link | None:
@@ -112,7 +113,8 @@ class LinkKeeper:
         self, name: str, headers: Mapping[str, str | Sequence[str]], *, is_list: bool = False
     ) -> Outgoing:
         """An action with an ActionID that no other action of this client ever has."""
-        return Outgoing(name, next(self._ids), headers, is_list=is_list)
+        action_id = f"{self._id_prefix}-{next(self._id_numbers)}"
+        return Outgoing(name, action_id, headers, is_list=is_list)
 
     def start(self) -> None:
         if self._task is not None and not self._task.done():
