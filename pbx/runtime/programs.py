@@ -51,7 +51,8 @@ def asterisk(tree: Tree, home: Home, settings: Settings) -> Part:
         log=home.log / "asterisk.out",
         ready=ready,
         ready_timeout=60.0,
-        stop_timeout=15.0,
+        # On SIGTERM Asterisk hangs up and gives its channels 15 s to end.
+        stop_timeout=20.0,
         # Callers wait inside it: it outlives a supervisor that was killed.
         adopt=True,
     )
@@ -67,6 +68,8 @@ def mosquitto(tree: Tree, home: Home, settings: Settings) -> Part:
     file = folder / "mosquitto.conf"
     file.write_text(
         "# Written at every start from breachline.toml.\n"
+        # Started by root it would look for an account of its own, which this host may not have.
+        "user nobody\n"
         f"listener {port} {host}\n"
         "allow_anonymous true\n"
         # The database is the truth; retained states are published again after a restart.

@@ -216,7 +216,7 @@ class Supervisor:
             except (OSError, TimeoutError) as error:
                 last = f" (last: {error})" if str(error) else ""
             if time.monotonic() > deadline:
-                return f"not ready after {limit:.0f} s{last}"
+                return f"not ready after {limit:g} s{last}"
             await asyncio.sleep(PROBE_EVERY)
 
     async def _end(self, part: Part, process: Process) -> None:
