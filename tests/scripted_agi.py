@@ -80,6 +80,8 @@ class ScriptedAsterisk:
                 line = await self._reader.readline()
             except ConnectionError:
                 return ""
+        if line.startswith(b"failure"):
+            self._writer.close()  # as Asterisk does
         return line.decode().removesuffix("\n")
 
     async def expect(self, start: str, *replies: str) -> str:
