@@ -39,6 +39,15 @@ def queue(incident: str, language: str) -> str:
     return f"{incident}-{language}"
 
 
+def notices(queue: str) -> str:
+    """The queue beside a callers' queue in which answered notice calls meet the same agents.
+
+    It has the higher weight and makes no announcement: app_queue would speak the place in
+    line to a person whom we called, for longer than the two seconds that the agent has.
+    """
+    return f"{queue}-notices"
+
+
 def agent_endpoint(number: str) -> str:
     """The PJSIP endpoint of an agent's telephone."""
     return f"agent-{number}"

@@ -73,14 +73,16 @@ def agents(phones: Iterable[AgentPhone]) -> str:
 
 
 def queues(incidents: Iterable[HotlineNumber], live_prompts: str) -> str:
-    """One queue for each incident and language."""
+    """For each incident and language a queue for callers, and one for answered notice calls."""
     out = [_GENERATED]
     for item in incidents:
         for language in item.languages:
+            queue = names.queue(item.incident, language)
             out.append(
-                f"[{names.queue(item.incident, language)}](incident)\n"
+                f"[{queue}](incident)\n"
                 f"periodic-announce = {live_prompts}/{item.incident}/{language}/queue.wait\n"
             )
+            out.append(f"[{names.notices(queue)}](notices)\n")
     return "\n".join(out)
 
 
@@ -99,10 +101,20 @@ def extensions(incidents: Iterable[HotlineNumber], phones: Iterable[AgentPhone])
         interface = f"PJSIP/{names.agent_endpoint(phone.number)}"
         sign_in.append(f"exten => {phone.number},1,NoOp()")
         sign_out.append(f"exten => {phone.number},1,NoOp()")
-        for queue in phone.queues:
+        served = [each for queue in phone.queues for each in (queue, names.notices(queue))]
+        for index, queue in enumerate(served):
             member = f"{queue},{interface}"
-            sign_in.append(f" same => n,AddQueueMember({member},0,,{phone.number},{interface})")
-            sign_out.append(f" same => n,RemoveQueueMember({member})")
+            there = f'",${{QUEUE_MEMBER_LIST({queue})}}," =~ ",{interface},"'
+            sign_in += [
+                f" same => n,GotoIf($[{there}]?in{index})",
+                f" same => n,AddQueueMember({member},0,,{phone.number},{interface})",
+                f" same => n(in{index}),NoOp()",
+            ]
+            sign_out += [
+                f" same => n,GotoIf($[{there}]?out{index}:not{index})",
+                f" same => n(out{index}),RemoveQueueMember({member})",
+                f" same => n(not{index}),NoOp()",
+            ]
         sign_in.append(" same => n,Return()")
         sign_out.append(" same => n,Return()")
     return "\n".join([*out, *sign_in, *sign_out, ""])

@@ -1,0 +1,73 @@
+"""What every command shares: the home option, running coroutines, refusals and exit codes."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+from collections.abc import AsyncIterator, Coroutine, Iterable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Annotated, Any, TypeVar
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from incident.home import Home
+from incident.privacy import Keyring
+from incident.settings import Settings, load_settings
+from incident.store.engine import Store, migrate, open_store
+
+T = TypeVar("T")
+
+HomeOption = Annotated[
+    Path, typer.Option("--home", help="Folder of one running system.", show_default=True)
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]
+DEFAULT_HOME = Path("var")
+
+out = Console(highlight=False)
+err = Console(stderr=True, highlight=False)
+
+
+class Refused(Exception):
+    """A command will not do what was asked; the message says why and what to do next."""
+
+
+def settings_of(home: Path) -> tuple[Home, Settings]:
+    """The home and its settings. Raises SettingsError."""
+    at = Home.at(home)
+    return at, load_settings(at)
+
+
+@asynccontextmanager
+async def store_of(home: Home, settings: Settings) -> AsyncIterator[Store]:
+    """The home's database, migrated."""
+    home.root.mkdir(parents=True, exist_ok=True, mode=0o700)
+    url = settings.database_url(home)
+    await migrate(url)
+    async with open_store(url, Keyring.open(home)) as store:
+        yield store
+
+
+def run(work: Coroutine[Any, Any, T]) -> T:
+    """Run one command's coroutine to its end."""
+    return asyncio.run(work)
+
+
+def print_json(data: object) -> None:
+    """One JSON document on standard output."""
+    sys.stdout.write(json.dumps(data, indent=2, ensure_ascii=False, default=str) + "\n")
+
+
+def table(title: str, headings: Iterable[str], rows: Iterable[Iterable[object]]) -> Table:
+    """A table whose numbers line up on the right."""
+    built = Table(title=title, title_justify="left", title_style="bold")
+    rows = [list(row) for row in rows]
+    for index, heading in enumerate(headings):
+        numeric = bool(rows) and all(isinstance(row[index], int | float) for row in rows)
+        built.add_column(heading, justify="right" if numeric else "left")
+    for row in rows:
+        built.add_row(*(f"{cell:,}" if isinstance(cell, int) else str(cell) for cell in row))
+    return built
