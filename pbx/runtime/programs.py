@@ -123,14 +123,14 @@ def prometheus(tree: Tree, home: Home, settings: Settings, configuration: Path) 
 
 
 def python_service(name: str, module: str, home: Home, host: str, metrics_port: int) -> Part:
-    """One of our own services: ``python -m module --home HOME``, ready when it shows metrics."""
+    """One of our own services: ``python -P -m module --home HOME``, ready when it shows metrics."""
 
     async def ready() -> bool:
         return await probes.http_ok(host, metrics_port, "/metrics")
 
     return Part(
         name=name,
-        argv=[sys.executable, "-m", module, "--home", str(home.root)],
+        argv=[sys.executable, "-P", "-m", module, "--home", str(home.root)],
         env={"PYTHONPATH": str(REPOSITORY), "PYTHONUNBUFFERED": "1"},
         cwd=home.root,
         log=home.log / f"{name}.log",
