@@ -7,8 +7,17 @@ from tests.database import (
     drop_template,
     empty_database_url,
     home,
+    incident,
     keyring,
     store,
 )
 
-__all__ = ["database_url", "drop_template", "empty_database_url", "home", "keyring", "store"]
+__all__ = [
+    "database_url",
+    "drop_template",
+    "empty_database_url",
+    "home",
+    "incident",
+    "keyring",
+    "store",
+]

@@ -5,7 +5,8 @@ the SQLAlchemy URL of a PostgreSQL server (of any database in it, with the right
 more), a database of its own there, dropped after the test. ``scripts/with-postgres`` sets it.
 
 Tests take the fixtures ``home``, ``keyring``, ``database_url`` (migrated), ``empty_database_url``
-(not migrated) and ``store``; ``tests/conftest.py`` makes them known everywhere.
+(not migrated), ``store`` and
+``incident`` (the sample one, active in it); ``tests/conftest.py`` makes them known everywhere.
 """
 
 from __future__ import annotations
@@ -25,8 +26,10 @@ from sqlalchemy.engine import URL, make_url
 from sqlalchemy.pool import NullPool
 
 from incident.home import Home
+from incident.plan import Plan, load_plan
 from incident.privacy import Keyring
 from incident.store.engine import Store, open_store
+from incident.store.incidents import ActiveIncident, activate
 from incident.store.upgrade import upgrade
 
 POSTGRES = "BREACHLINE_TEST_POSTGRES"
@@ -112,6 +115,23 @@ def empty_database_url(home: Home) -> Iterator[str]:
 async def store(database_url: str, keyring: Keyring) -> AsyncIterator[Store]:
     async with open_store(database_url, keyring) as opened:
         yield opened
+
+
+SAMPLE_PLAN = Path(__file__).parent.parent / "plans" / "sample.yaml"
+NOW = 1_790_000_000.0
+
+
+@functools.cache
+def sample_plan() -> tuple[Plan, str]:
+    """The sample incident's plan, and its text."""
+    return load_plan(SAMPLE_PLAN), SAMPLE_PLAN.read_text(encoding="utf-8")
+
+
+@pytest_asyncio.fixture
+async def incident(store: Store) -> ActiveIncident:
+    """The sample incident, activated in ``store``."""
+    plan, plan_text = sample_plan()
+    return await activate(store, plan, plan_text, NOW)
 
 
 @pytest.fixture(scope="session", autouse=True)

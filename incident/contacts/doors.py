@@ -101,7 +101,7 @@ def _open_sqlite(file: Path) -> Iterator[SqliteDoor]:
         # there: checking that for each row would only cost time.
         connection.execute("PRAGMA foreign_keys=OFF")
         connection.execute("PRAGMA cache_size=-65536")
-        connection.execute("PRAGMA wal_autocheckpoint=8000")
+        connection.execute("PRAGMA wal_autocheckpoint=16000")
         lock = os.open(
             file.with_name(file.name + ".import.lock"),
             os.O_RDWR | os.O_CREAT | os.O_CLOEXEC,
