@@ -88,7 +88,7 @@ class Host:
         except TimeoutError as error:
             raise TreeError(
                 f"ran {' '.join(argv[:3])} ...",
-                f"not finished after {timeout:.0f} s; its last lines:\n" + "\n".join(lines),
+                f"not finished after {timeout:g} s; its last lines:\n" + "\n".join(lines),
                 "look at the network and the disk, then start again",
             ) from error
         finally:

@@ -31,24 +31,36 @@ class UnsafeBind(Exception):
 
 
 def asterisk(tree: Tree, home: Home, settings: Settings) -> Part:
-    """The PBX, on the configuration rendered into the home.
+    """The PBX, on the configuration rendered into the home."""
+    return asterisk_at(
+        tree,
+        "asterisk",
+        home.asterisk / "etc" / "asterisk.conf",
+        home.log / "asterisk.out",
+        (settings.bind, settings.asterisk.ami_port),
+    )
+
+
+def asterisk_at(
+    tree: Tree, name: str, configuration: Path, log: Path, ami: tuple[str, int]
+) -> Part:
+    """An Asterisk on a rendered configuration; ``ami``: where its manager listens.
 
     Ready when AMI greets and every module is up. SIGTERM makes it hang up and end in order.
     """
-    configuration = str(home.asterisk / "etc" / "asterisk.conf")
-    remote = tree.command("asterisk", "-C", configuration, "-rx", "core waitfullybooted")
+    remote = tree.command("asterisk", "-C", str(configuration), "-rx", "core waitfullybooted")
 
     async def ready() -> bool:
-        if not await probes.greets(settings.bind, settings.asterisk.ami_port, AMI_GREETING):
+        if not await probes.greets(*ami, AMI_GREETING):
             return False
         return await probes.says(remote, {**os.environ, **tree.env()}, FULLY_BOOTED)
 
     return Part(
-        name="asterisk",
-        argv=tree.command("asterisk", "-f", "-C", configuration),
+        name=name,
+        argv=tree.command("asterisk", "-f", "-C", str(configuration)),
         env=tree.env(),
-        cwd=home.asterisk,
-        log=home.log / "asterisk.out",
+        cwd=configuration.parent,
+        log=log,
         ready=ready,
         ready_timeout=60.0,
         # On SIGTERM Asterisk hangs up and gives its channels 15 s to end.
