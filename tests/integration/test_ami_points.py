@@ -422,6 +422,31 @@ async def test_point_12_an_outage_warns_once_backs_off_and_comes_back(
         assert [r.levelname for r in caplog.records if "logged in" in r.getMessage()] == ["INFO"]
 
 
+@pytest.mark.parametrize(("stable", "grows"), [(600.0, True), (0.0, False)])
+async def test_point_12_only_a_link_that_stood_ends_the_back_off(
+    asterisk: ScriptedAmi, stable: float, grows: bool
+) -> None:
+    delays: list[float] = []
+
+    class Noted(Backoff):
+        def next(self) -> float:
+            delays.append(super().next())
+            return delays[-1]
+
+    timing = Timing(ping_interval=600, stable=stable)
+    async with running(asterisk, timing, Noted(0.001, 10, lambda: 1.0)) as client:
+        changes: asyncio.Queue[bool] = asyncio.Queue()
+        client.on_link(changes.put_nowait)
+        for _ in range(4):  # a peer that takes the login and hangs up, again and again
+            peer = await asterisk.accept()
+            await peer.log_in()
+            assert await asyncio.wait_for(changes.get(), PATIENCE) is True
+            peer.drop()
+            assert await asyncio.wait_for(changes.get(), PATIENCE) is False
+        await asterisk.accept()
+    assert delays[:4] == ([0.001, 0.002, 0.004, 0.008] if grows else [0.001] * 4)
+
+
 async def test_no_future_is_left_with_an_error_that_nobody_saw(asterisk: ScriptedAmi) -> None:
     complaints: list[dict[str, object]] = []
     asyncio.get_running_loop().set_exception_handler(lambda _, c: complaints.append(c))

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pbx.ami import Event, InvalidValue, Limits
+from pbx.ami import Event, InvalidValue, Limits, NotConnected
 from pbx.ami.messages import Fields, Outgoing, variable_headers
 from pbx.ami.protocol import HardenedProtocol
 
@@ -77,6 +77,16 @@ def test_no_bytes_whatever_raise(chunks: list[bytes]) -> None:
     read([b"Asterisk Call Manager/11.0.0\r\n", *chunks], small)
     read(chunks, small)
     read([b"Event: A\r\n" + chunk + b"\r\n\r\n" for chunk in chunks])
+
+
+async def test_a_closing_link_takes_no_action() -> None:
+    protocol = HardenedProtocol(Limits())
+    wire = Wire()
+    protocol.connection_made(wire)
+    wire.close()
+    with pytest.raises(NotConnected):
+        protocol.send(Outgoing("Ping", "id-1", {}))
+    assert protocol.responses == {}
 
 
 async def test_memory_stays_bounded_under_a_flood() -> None:
