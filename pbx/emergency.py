@@ -1,0 +1,233 @@
+"""The emergency path: what a caller hears when the hotline is not there or has failed.
+
+Asterisk runs this as a plain AGI script, ``python -m pbx.emergency HOME``, from the project's
+folder. It needs no service and no database: the essentials are said, a call-back number is taken
+into a sealed file, and in every other case, whatever goes wrong here, the caller goes on to wait
+for an agent.
+
+It leaves BL_LANGUAGE (always one of the incident's languages, once the pack could be read) and
+BL_NEXT: ``queue``, or ``hangup`` after a call-back number was taken. Exit status: 0, also after
+a hang-up; 1 when something failed (AGISTATUS is FAILURE then), with one line on standard error
+that holds no personal data.
+"""
+
+from __future__ import annotations
+
+import io
+import re
+import signal
+import sys
+import time
+from pathlib import Path
+from typing import BinaryIO, Final
+
+from asterisk.agi import AGI, AGIAppError, AGIHangup
+
+from incident.home import Home
+from pbx import emergency_pack as texts
+from pbx import names
+from pbx.emergency_pack import EmergencyPack, PackError, read_emergency_pack
+from pbx.spool import CallbackRequest, write_spooled
+
+_LIFETIME: Final = 900
+"""Seconds until the script is ended for certain; the caller then goes on to the queue."""
+_ANSWER_MS: Final = 4000
+_DIGIT_MS: Final = 5000
+_MAX_DIGITS: Final = 18
+_ATTEMPTS: Final = 3
+_ANY_KEY: Final = "0123456789*#"
+_WAIT: Final = "2"
+_LEAVE_NUMBER: Final = "1"
+_CORRECT: Final = "1"
+
+_NATIONAL = re.compile(r"1?([2-9][0-9]{2}[2-9][0-9]{6})")
+_INTERNATIONAL = re.compile(r"011([1-9][0-9]{6,14})")
+
+
+def e164(digits: str) -> str | None:
+    """Keys as an E.164 number: North American (10 digits, or 11 with 1), or 011 and a country
+    code. None for anything else."""
+    if match := _NATIONAL.fullmatch(digits):
+        return f"+1{match[1]}"
+    if match := _INTERNATIONAL.fullmatch(digits):
+        return f"+{match[1]}"
+    return None
+
+
+class EmergencyCall:
+    """One caller. ``language`` is "" until it is known."""
+
+    def __init__(self, agi: AGI, home: Home, pack: EmergencyPack, language: str) -> None:
+        self._agi = agi
+        self._home = home
+        self._pack = pack
+        self._language = ""
+        if language in pack.languages:
+            self._choose(language)
+
+    def run(self) -> str:
+        """The whole conversation; gives what comes next, ``queue`` or ``hangup``."""
+        if not self._language:
+            self._ask_language()
+        self._tell_essentials()
+        wants_callback = self._offer_callback()
+        if not self._language:
+            self._choose(self._pack.languages[0])
+        if wants_callback and (phone := self._take_number()):
+            self._spool(phone)
+            self._play(texts.THANKS, _ANY_KEY)
+            return "hangup"
+        self._play(texts.TO_AGENT, _ANY_KEY)
+        return "queue"
+
+    def _ask_language(self) -> None:
+        keys = self._language_keys()
+        for language in self._pack.languages:
+            if key := self._play(texts.OFFER_LANGUAGE, keys, language):
+                self._choose_by_key(key)
+                return
+        self._choose_by_key(self._wait())
+
+    def _tell_essentials(self) -> None:
+        """In the caller's language, or in all of them, where the language keys still choose.
+        Any key ends it."""
+        if self._language:
+            self._play(texts.ESSENTIALS, _ANY_KEY)
+            return
+        for language in self._pack.languages:
+            if key := self._play(texts.ESSENTIALS, _ANY_KEY, language):
+                self._choose_by_key(key)
+                if self._language and self._language != language:
+                    self._play(texts.ESSENTIALS, _ANY_KEY)
+                return
+
+    def _offer_callback(self) -> bool:
+        """Whether the caller wants to be called back. The answer also tells the language."""
+        for language in [self._language] if self._language else self._pack.languages:
+            if not self._has(texts.OFFER_CALLBACK, language):
+                continue
+            key = self._play(texts.OFFER_CALLBACK, _LEAVE_NUMBER + _WAIT, language) or self._wait()
+            if key in {_LEAVE_NUMBER, _WAIT}:
+                self._choose(language)
+                return key == _LEAVE_NUMBER
+        return False
+
+    def _take_number(self) -> str | None:
+        """A number that the caller confirmed, or None after three attempts."""
+        if not self._has(texts.ENTER_NUMBER, self._language):
+            return None
+        for _ in range(_ATTEMPTS):
+            prompt = self._pack.prompts[self._language][texts.ENTER_NUMBER]
+            digits = self._agi.get_data(f'"{prompt}"', _DIGIT_MS, _MAX_DIGITS)
+            phone = e164(digits.rstrip("#"))
+            if phone is None:
+                self._play(texts.INVALID, "")
+                continue
+            self._agi.say_digits(digits.rstrip("#"))
+            key = self._play(texts.CONFIRM, _ANY_KEY) or self._wait()
+            if key == _CORRECT:
+                return phone
+        return None
+
+    def _spool(self, phone: str) -> None:
+        from incident.privacy import seal_for  # noqa: PLC0415 - slow to import, seldom needed
+
+        request = CallbackRequest(
+            incident=self._pack.incident,
+            language=self._language,
+            phone=phone,
+            requested_at=time.time(),
+            call_id=str(self._agi.env.get("agi_uniqueid", "")),
+        )
+        sealed = seal_for(self._pack.public_key, request.to_bytes())
+        write_spooled(self._home.callback_spool, self._pack.incident, sealed)
+
+    def _play(self, name: str, keys: str, language: str | None = None) -> str:
+        """The key that interrupted the prompt, or "". A prompt that is not there is left out:
+        the rest of the path still helps the caller."""
+        language = language or self._language
+        if not self._has(name, language):
+            complain(f"prompt {language}/{name} is missing")
+            return ""
+        return str(self._agi.stream_file(f'"{self._pack.prompts[language][name]}"', keys))
+
+    def _has(self, name: str, language: str) -> bool:
+        path = Path(self._pack.prompts.get(language, {}).get(name, "/"))
+        return bool(path.name) and any(path.parent.glob(f"{path.name}.*"))
+
+    def _wait(self) -> str:
+        return str(self._agi.wait_for_digit(_ANSWER_MS))
+
+    def _language_keys(self) -> str:
+        return "".join(str(number) for number in range(1, min(9, len(self._pack.languages)) + 1))
+
+    def _choose_by_key(self, key: str) -> None:
+        if key and key in self._language_keys():
+            self._choose(self._pack.languages[int(key) - 1])
+
+    def _choose(self, language: str) -> None:
+        if language == self._language:
+            return
+        self._language = language
+        self._agi.set_variable(names.LANGUAGE, language)
+        self._agi.set_variable("CHANNEL(language)", language)
+
+
+class _Input:
+    """Asterisk's side as pyst2 reads it: the end of it is a hang-up, not an empty line (which
+    pyst2 takes for an answer, or waits behind for ever)."""
+
+    def __init__(self, raw: BinaryIO) -> None:
+        # Caller names come in any encoding.
+        self._lines = io.TextIOWrapper(raw, encoding="utf-8", errors="replace")
+
+    def readline(self) -> str:
+        line = self._lines.readline()
+        if not line:
+            raise AGIHangup("end of input")
+        return line
+
+
+class _Quiet(io.TextIOBase):
+    """Where pyst2 writes every line it sends and gets, numbers included: nowhere."""
+
+    def write(self, text: str) -> int:
+        return len(text)
+
+
+def complain(what: str) -> None:
+    """One line for Asterisk's console log."""
+    sys.stderr.write(f"breachline emergency: {what}\n")
+
+
+def serve(home: Home, agi: AGI) -> None:
+    """The caller of this AGI session, from the variables to BL_NEXT."""
+    agi.set_variable(names.NEXT, "queue")
+    incident = str(agi.get_variable(names.INCIDENT))
+    language = str(agi.get_variable(names.LANGUAGE))
+    pack = read_emergency_pack(home, incident)
+    then = EmergencyCall(agi, home, pack, language).run()
+    agi.set_variable(names.NEXT, then)
+
+
+def main(argv: list[str]) -> int:
+    """``argv``: the program's name and HOME. Gives the exit status."""
+    signal.alarm(_LIFETIME)
+    try:
+        serve(
+            Home.at(argv[1]),
+            AGI(stdin=_Input(sys.stdin.buffer), stdout=sys.stdout, stderr=_Quiet()),
+        )
+    except (AGIHangup, AGIAppError, BrokenPipeError):
+        return 0  # the caller is gone, or a prompt could not be played: the dialplan goes on
+    except PackError as error:
+        complain(f"{error}; the caller goes on to the queue")
+        return 1
+    except Exception as error:  # noqa: BLE001 - whatever it is, the caller must reach the queue
+        complain(f"{type(error).__name__}: the caller goes on to the queue")
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv))

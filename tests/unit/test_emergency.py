@@ -1,0 +1,400 @@
+"""The emergency script as Asterisk runs it: a process with AGI on its standard input and output."""
+
+from __future__ import annotations
+
+import json
+import re
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from incident.home import Home
+from incident.privacy import IncidentKey
+from pbx.emergency import e164
+from pbx.emergency_pack import PROMPTS, PackError, read_emergency_pack, write_emergency_pack
+from pbx.spool import list_spooled, read_spooled
+
+PROJECT = Path(__file__).resolve().parents[2]
+KEY = IncidentKey(b"k" * 32)
+HANG_UP = "HANG UP"
+
+
+def prompts(folder: Path) -> dict[str, dict[str, Path]]:
+    made: dict[str, dict[str, Path]] = {}
+    for language in ("en", "es"):
+        (folder / language).mkdir(parents=True)
+        for name in PROMPTS:
+            path = folder / language / name.replace(".", "-").replace("_", "-")
+            path.with_suffix(".ulaw").write_bytes(b"\xff" * 160)
+            made.setdefault(language, {})[name] = path
+    return made
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Home:
+    # A blank in the path: it must reach Asterisk as one argument.
+    home = Home.at(tmp_path / "a home")
+    write_emergency_pack(home, "northwind", ("en", "es"), prompts(home.prompts), KEY.public_key)
+    return home
+
+
+@dataclass
+class Call:
+    """What the script did with one caller."""
+
+    played: list[str] = field(default_factory=list)
+    said: list[str] = field(default_factory=list)
+    variables: dict[str, str] = field(default_factory=dict)
+    status: int | None = None
+    complaint: str = ""
+
+
+Keys = Callable[[str], str]
+
+
+def run(
+    home: Home,
+    keys: Keys,
+    *,
+    incident: str = "northwind",
+    language: str = "",
+    name: bytes = b"unknown",
+) -> Call:
+    """Plays Asterisk. ``keys`` gives what the caller presses at a prompt ("" for nothing), as
+    ``language/name``; at ``wait`` after it; HANG_UP ends the call there."""
+    call = Call(variables={"BL_INCIDENT": incident, "BL_LANGUAGE": language})
+    with script(home) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        process.stdin.write(
+            b"agi_request: /x/emergency\nagi_uniqueid: 1795465890.61\n"
+            b"agi_callerid: unknown\nagi_calleridname: " + name + b"\n\n"
+        )
+        process.stdin.flush()
+        for raw in process.stdout:
+            reply = answer(call, raw.decode().strip(), keys)
+            if reply == HANG_UP:
+                process.send_signal(signal.SIGHUP)
+                process.stdin.write(b"200 result=-1\n")
+                break
+            with suppress(BrokenPipeError):
+                process.stdin.write(f"{reply}\n".encode())
+                process.stdin.flush()
+        with suppress(BrokenPipeError):
+            process.stdin.close()
+        call.status = process.wait()
+        assert process.stderr is not None
+        call.complaint = process.stderr.read().decode()
+    return call
+
+
+@contextmanager
+def script(home: Home) -> Iterator[subprocess.Popen[bytes]]:
+    with subprocess.Popen(
+        [sys.executable, "-m", "pbx.emergency", str(home.root)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        cwd=PROJECT,
+    ) as process:
+        watchdog = threading.Timer(30, process.kill)
+        watchdog.start()
+        try:
+            yield process
+        finally:
+            watchdog.cancel()
+            process.kill()
+
+
+def answer(call: Call, command: str, keys: Keys) -> str:
+    verb, _, rest = command.partition(" ")
+    if command.startswith("SET VARIABLE"):
+        name, value = rest.removeprefix("VARIABLE ").replace('"', "").split(" ", 1)
+        call.variables[name] = value
+        return "200 result=1"
+    if command.startswith("GET VARIABLE"):
+        value = call.variables.get(rest.removeprefix("VARIABLE ").strip('"'), "")
+        return f"200 result=1 ({value})" if value else "200 result=0"
+    if verb == "STREAM" or command.startswith("GET DATA"):
+        _, path, arguments = rest.split('"', 2)
+        prompt = f"{Path(path).parent.name}/{Path(path).name}"
+        call.played.append(prompt)
+        pressed = keys(prompt)
+        if pressed == HANG_UP:
+            return HANG_UP
+        if command.startswith("GET DATA"):
+            return f"200 result={pressed} (timeout)" if pressed else "200 result= (timeout)"
+        allowed = arguments.split('"')[1]
+        return f"200 result={ord(pressed) if pressed and pressed in allowed else 0} endpos=1"
+    if command.startswith("SAY DIGITS"):
+        call.said.append(rest.split('"')[1])
+        return "200 result=0"
+    if command.startswith("WAIT FOR DIGIT"):
+        pressed = keys("wait after " + call.played[-1])
+        return HANG_UP if pressed == HANG_UP else f"200 result={ord(pressed) if pressed else 0}"
+    return "510 Invalid or unknown command"
+
+
+def plain(name: str) -> str:
+    return re.sub("[^a-z]+", "-", name)
+
+
+def script_of(**pressed: str) -> Keys:
+    """Keys by prompt name, ``en__callback_confirm``; several calls take one key after another
+    where they are parted by blanks."""
+    left = {plain(name): keys.split(" ") for name, keys in pressed.items()}
+
+    def keys(prompt: str) -> str:
+        queue = left.get(plain(prompt.replace("wait after ", "wait/")), [])
+        return queue.pop(0) if queue else ""
+
+    return keys
+
+
+def test_a_number_is_taken_sealed_and_the_call_ends(home: Home) -> None:
+    call = run(
+        home,
+        script_of(
+            es__language_offer="2",
+            es__emergency_callback_offer="1",
+            es__callback_enter_number="8005550123",
+            es__callback_confirm="1",
+        ),
+    )
+    assert call.played == [
+        "en/language-offer",
+        "es/language-offer",
+        "es/emergency-essentials",
+        "es/emergency-callback-offer",
+        "es/callback-enter-number",
+        "es/callback-confirm",
+        "es/callback-thanks",
+    ]
+    assert call.said == ["8005550123"]
+    assert call.variables["BL_NEXT"] == "hangup"
+    assert call.variables["BL_LANGUAGE"] == "es"
+    assert call.variables["CHANNEL(language)"] == "es"
+    assert (call.status, call.complaint) == (0, "")
+    (path,) = list_spooled(home.callback_spool)
+    request = read_spooled(path, {"northwind": KEY})
+    assert (request.incident, request.language, request.phone) == (
+        "northwind",
+        "es",
+        "+18005550123",
+    )
+    assert request.call_id == "1795465890.61"
+
+
+def test_a_caller_who_presses_nothing_hears_everything_and_waits(home: Home) -> None:
+    call = run(home, script_of())
+    assert call.played == [
+        "en/language-offer",
+        "es/language-offer",
+        "en/emergency-essentials",
+        "es/emergency-essentials",
+        "en/emergency-callback-offer",
+        "es/emergency-callback-offer",
+        "en/emergency-to-agent",
+    ]
+    assert call.variables["BL_NEXT"] == "queue"
+    assert call.variables["BL_LANGUAGE"] == "en"
+    assert call.status == 0
+
+
+def test_a_language_chosen_before_is_kept(home: Home) -> None:
+    call = run(home, script_of(es__emergency_callback_offer="2"), language="es")
+    assert call.played == [
+        "es/emergency-essentials",
+        "es/emergency-callback-offer",
+        "es/emergency-to-agent",
+    ]
+    assert call.variables["BL_NEXT"] == "queue"
+
+
+def test_an_unknown_language_is_asked_for(home: Home) -> None:
+    call = run(home, script_of(wait__es_language_offer="2"), language="xx")
+    assert call.variables["BL_LANGUAGE"] == "es"
+
+
+def test_a_language_key_during_the_essentials_still_chooses(home: Home) -> None:
+    call = run(home, script_of(en__emergency_essentials="2"))
+    assert call.played[2:5] == [
+        "en/emergency-essentials",
+        "es/emergency-essentials",
+        "es/emergency-callback-offer",
+    ]
+    assert call.variables["BL_LANGUAGE"] == "es"
+
+
+def test_the_answer_to_the_offer_tells_the_language(home: Home) -> None:
+    call = run(home, script_of(wait__es_emergency_callback_offer="2"))
+    assert call.variables["BL_LANGUAGE"] == "es"
+    assert call.played[-1] == "es/emergency-to-agent"
+
+
+def test_a_number_can_be_entered_again(home: Home) -> None:
+    call = run(
+        home,
+        script_of(
+            en__emergency_callback_offer="1",
+            en__callback_enter_number="123 8005550100 8005550123",
+            en__callback_confirm="2 1",
+        ),
+        language="en",
+    )
+    assert call.said == ["8005550100", "8005550123"]
+    assert call.played.count("en/callback-invalid") == 1
+    (path,) = list_spooled(home.callback_spool)
+    assert read_spooled(path, {"northwind": KEY}).phone == "+18005550123"
+
+
+def test_after_three_attempts_the_caller_waits(home: Home) -> None:
+    call = run(home, script_of(en__emergency_callback_offer="1"), language="en")
+    assert call.played.count("en/callback-enter-number") == 3
+    assert call.variables["BL_NEXT"] == "queue"
+    assert list_spooled(home.callback_spool) == ()
+
+
+@pytest.mark.parametrize(
+    "where",
+    [
+        "en/language-offer",
+        "en/emergency-essentials",
+        "en/emergency-callback-offer",
+        "wait after en/emergency-callback-offer",
+        "en/callback-enter-number",
+        "en/callback-confirm",
+    ],
+)
+def test_a_hang_up_anywhere_is_quiet_and_leaves_no_number(home: Home, where: str) -> None:
+    keys = {
+        "en/emergency-callback-offer": "1",
+        "en/callback-enter-number": "8005550123",
+    }
+    if where.startswith("wait"):
+        del keys["en/emergency-callback-offer"]
+    call = run(home, lambda prompt: HANG_UP if prompt == where else keys.get(prompt, ""))
+    assert (call.status, call.complaint) == (0, "")
+    assert list_spooled(home.callback_spool) == ()
+
+
+def test_a_number_once_confirmed_survives_the_hang_up(home: Home) -> None:
+    keys = {
+        "en/emergency-callback-offer": "1",
+        "en/callback-enter-number": "18005550123",
+        "en/callback-confirm": "1",
+        "en/callback-thanks": HANG_UP,
+    }
+    call = run(home, lambda prompt: keys.get(prompt, ""), language="en")
+    assert (call.status, call.complaint) == (0, "")
+    assert len(list_spooled(home.callback_spool)) == 1
+
+
+@pytest.mark.parametrize("incident", ["other", "", "../northwind", "a b"])
+def test_without_a_pack_the_caller_goes_on_to_the_queue(home: Home, incident: str) -> None:
+    call = run(home, script_of(), incident=incident)
+    assert call.variables["BL_NEXT"] == "queue"
+    assert call.played == []
+    assert call.status == 1
+    assert call.complaint.count("\n") == 1
+
+
+@pytest.mark.parametrize("content", [b"", b"{}", b"[]", b'{"format": 1}', b"\xff"])
+def test_a_damaged_pack_is_no_more_than_a_complaint(home: Home, content: bytes) -> None:
+    (home.emergency / "northwind.json").write_bytes(content)
+    call = run(home, script_of())
+    assert call.variables["BL_NEXT"] == "queue"
+    assert call.status == 1
+    assert "northwind.json" in call.complaint
+
+
+def test_a_missing_prompt_is_left_out_and_the_rest_is_said(home: Home) -> None:
+    (home.prompts / "en" / "emergency-essentials.ulaw").unlink()
+    call = run(home, script_of(), language="en")
+    assert call.played == ["en/emergency-callback-offer", "en/emergency-to-agent"]
+    assert call.variables["BL_NEXT"] == "queue"
+    assert call.status == 0
+    assert "en/emergency.essentials is missing" in call.complaint
+
+
+def test_a_spool_that_cannot_be_written_thanks_nobody(home: Home) -> None:
+    home.callback_spool.parent.mkdir(parents=True)
+    home.callback_spool.write_bytes(b"a file where the folder should be")
+    call = run(
+        home,
+        script_of(
+            en__emergency_callback_offer="1",
+            en__callback_enter_number="8005550123",
+            en__callback_confirm="1",
+        ),
+        language="en",
+    )
+    assert call.variables["BL_NEXT"] == "queue"
+    assert "en/callback-thanks" not in call.played
+    assert call.status == 1
+    assert "5550123" not in call.complaint
+
+
+def test_caller_names_in_any_encoding(home: Home) -> None:
+    call = run(home, script_of(), language="en", name=b"Jos\xe9 \xff\xfe")
+    assert call.status == 0
+    assert call.variables["BL_NEXT"] == "queue"
+
+
+@pytest.mark.parametrize(
+    ("digits", "number"),
+    [
+        ("8005550123", "+18005550123"),
+        ("18005550123", "+18005550123"),
+        ("01152155501234", "+52155501234"),
+        ("5550123", None),
+        ("1005550123", None),
+        ("8001550123", None),
+        ("80055501234", None),
+        ("011", None),
+        ("", None),
+        ("*800555012", None),
+    ],
+)
+def test_entered_keys_as_numbers(digits: str, number: str | None) -> None:
+    assert e164(digits) == number
+
+
+def test_a_pack_is_read_as_it_was_written(home: Home) -> None:
+    pack = read_emergency_pack(home, "northwind")
+    assert pack.languages == ("en", "es")
+    assert pack.public_key == KEY.public_key
+    assert set(pack.prompts["es"]) == set(PROMPTS)
+    content = json.loads((home.emergency / "northwind.json").read_text())
+    assert content["incident"] == "northwind"
+    assert [path.name for path in home.emergency.iterdir()] == ["northwind.json"]
+
+
+def test_a_pack_without_every_prompt_is_not_written(tmp_path: Path) -> None:
+    home = Home.at(tmp_path)
+    made = prompts(home.prompts)
+    del made["es"]["callback.thanks"]
+    with pytest.raises(PackError, match=r"es/callback\.thanks"):
+        write_emergency_pack(home, "northwind", ("en", "es"), made, KEY.public_key)
+    assert not home.emergency.exists()
+
+
+@pytest.mark.parametrize("path", ["relative", '/a"b', "/a\nb", "/a\\b"])
+def test_a_path_that_asterisk_would_misread_is_not_written(tmp_path: Path, path: str) -> None:
+    home = Home.at(tmp_path)
+    made: dict[str, dict[str, str | Path]] = {"en": {**dict.fromkeys(PROMPTS, path)}}
+    with pytest.raises(PackError):
+        write_emergency_pack(home, "northwind", ("en",), made, KEY.public_key)
+
+
+@pytest.mark.parametrize("incident", ["", "../x", "a/b", "."])
+def test_a_pack_has_a_safe_name(tmp_path: Path, incident: str) -> None:
+    with pytest.raises(PackError):
+        write_emergency_pack(Home.at(tmp_path), incident, ("en",), {}, KEY.public_key)
