@@ -12,6 +12,7 @@ from typing import Annotated, Any, TypeVar
 
 import typer
 from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from rich.table import Table
 
 from incident.home import Home
@@ -64,10 +65,35 @@ def print_json(data: object) -> None:
 def table(title: str, headings: Iterable[str], rows: Iterable[Iterable[object]]) -> Table:
     """A table whose numbers line up on the right."""
     built = Table(title=title, title_justify="left", title_style="bold")
-    rows = [list(row) for row in rows]
+    cells = [list(row) for row in rows]
     for index, heading in enumerate(headings):
-        numeric = bool(rows) and all(isinstance(row[index], int | float) for row in rows)
+        numeric = bool(cells) and all(isinstance(row[index], int | float) for row in cells)
         built.add_column(heading, justify="right" if numeric else "left")
-    for row in rows:
+    for row in cells:
         built.add_row(*(f"{cell:,}" if isinstance(cell, int) else str(cell) for cell in row))
     return built
+
+
+class Bar:
+    """A progress bar on standard error for work that knows its total."""
+
+    def __init__(self, what: str) -> None:
+        self._progress = Progress(
+            TextColumn(what),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TextColumn("{task.description}"),
+            console=err,
+            transient=True,
+        )
+        self._task = self._progress.add_task("", total=None)
+
+    def __enter__(self) -> Bar:
+        self._progress.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._progress.stop()
+
+    def __call__(self, done: int, total: int, name: str) -> None:
+        self._progress.update(self._task, completed=done, total=total, description=name)

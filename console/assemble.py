@@ -1,0 +1,152 @@
+"""Puts a system together: incidents into force, Asterisk's files, the parts to supervise."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from incident.home import Home
+from incident.plan import parse_plan
+from incident.settings import Settings
+from incident.store.agents import list_agents
+from incident.store.engine import Store
+from incident.store.incidents import ActiveIncident, activate, active_incidents
+from pbx import names
+from pbx.ami import AmiClient
+from pbx.emergency_pack import write_emergency_pack
+from pbx.prompts.audio import formats_for
+from pbx.prompts.book import PromptBook, go_live
+from pbx.prompts.build import BuildReport, build
+from pbx.prompts.core_sounds import link_core_sounds
+from pbx.reload import reload_asterisk
+from pbx.render import AgentPhone, HotlineNumber, read_secrets, render_asterisk
+from pbx.runtime.part import Part
+from pbx.runtime.programs import asterisk, mosquitto, prometheus, python_service
+from pbx.runtime.tree import Tree
+
+Progress = Callable[[int, int, str], None]
+MONITORING = Path(__file__).resolve().parents[1] / "monitoring"
+
+
+@dataclass(frozen=True, slots=True)
+class Activated:
+    """What ``activate_plan`` did."""
+
+    incident: ActiveIncident
+    prompts: BuildReport
+
+
+async def activate_plan(
+    home: Home, settings: Settings, store: Store, file: Path, progress: Progress
+) -> Activated:
+    """Check a plan, render its prompts, and put it in force.
+
+    In force last of all: a caller never reaches an incident whose prompts are not there.
+    Raises PlanError, the prompt engines' errors, DidTaken.
+    """
+    text = await asyncio.to_thread(file.read_text, encoding="utf-8")
+    plan = parse_plan(text, str(file))
+    report = await asyncio.to_thread(build, home, plan, settings, progress=progress)
+    incident = await activate(store, plan, text, time.time())
+    book = PromptBook.load(home, plan.incident, incident.content_version)
+    write_emergency_pack(
+        home,
+        plan.incident,
+        plan.languages,
+        {
+            language: {name: book.path(name, language) for name in EMERGENCY_TEXTS}
+            for language in plan.languages
+        },
+        incident.key.public_key,
+    )
+    go_live(home, plan.incident, incident.content_version)
+    home.plans.mkdir(parents=True, exist_ok=True)
+    (home.plans / f"{plan.incident}.yaml").write_text(text, encoding="utf-8")
+    return Activated(incident, report)
+
+
+async def render_home(home: Home, settings: Settings, tree: Tree, store: Store) -> list[Path]:
+    """Write Asterisk's files for the active incidents and agents; returns those that changed."""
+    incidents = await active_incidents(store)
+    languages = {each.id: each.plan.languages for each in incidents}
+    phones = [
+        AgentPhone(
+            agent.number,
+            agent.password,
+            tuple(
+                names.queue(incident, language)
+                for incident in agent.incidents
+                for language in agent.languages
+                if language in languages.get(incident, ())
+            ),
+        )
+        for agent in await list_agents(store)
+    ]
+    await asyncio.to_thread(
+        link_core_sounds, tree.sounds, home.asterisk / "sounds", formats_for(settings)
+    )
+    return render_asterisk(
+        home,
+        settings,
+        modules=tree.modules,
+        share=tree.data,
+        moh=tree.moh,
+        incidents=[HotlineNumber(each.id, each.did, each.plan.languages) for each in incidents],
+        agents=phones,
+    )
+
+
+async def reload_if_running(home: Home, settings: Settings, wait: float = 2.0) -> bool:
+    """Have this home's Asterisk read its files again; False when none is running."""
+    account = read_secrets(home)
+    ami = AmiClient(settings.bind, settings.asterisk.ami_port, account.ami_user, account.ami_secret)
+    await ami.start()
+    try:
+        await ami.wait_ready(wait)
+        await reload_asterisk(ami)
+    except TimeoutError:
+        return False
+    finally:
+        await ami.stop()
+    return True
+
+
+def system_parts(home: Home, settings: Settings, tree: Tree) -> list[Part]:
+    """The parts of a whole system, in the order in which they start."""
+    for folder in (home.log, home.run):
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    bind, ports = settings.bind, settings.metrics
+    parts: list[Part] = []
+    if settings.mqtt.url is None:
+        parts.append(mosquitto(tree, home, settings))
+    parts += [
+        asterisk(tree, home, settings),
+        python_service("hotline", "ivr.service", home, bind, ports.hotline_port),
+        python_service("dialer", "dialer.service", home, bind, ports.dialer_port),
+        prometheus(tree, home, settings, _prometheus_configuration(home, settings)),
+    ]
+    return parts
+
+
+def _prometheus_configuration(home: Home, settings: Settings) -> Path:
+    """``monitoring/prometheus.yml`` with this home's addresses."""
+    template = (MONITORING / "prometheus.yml").read_text(encoding="utf-8")
+    values = {
+        "@BIND@": settings.bind,
+        "@HOTLINE_PORT@": str(settings.metrics.hotline_port),
+        "@DIALER_PORT@": str(settings.metrics.dialer_port),
+        "@ASTERISK_PORT@": str(settings.asterisk.http_port),
+        "@PROMETHEUS_PORT@": str(settings.metrics.prometheus_port),
+        "@RULES@": str(MONITORING / "rules"),
+        "@NODE@": settings.node,
+    }
+    for place, value in values.items():
+        template = template.replace(place, value)
+    folder = home.root / "prometheus"
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    file = folder / "prometheus.yml"
+    file.write_text(template, encoding="utf-8")
+    return file

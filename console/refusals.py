@@ -1,0 +1,43 @@
+"""The errors of lower layers whose message is meant for the person at the command line."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from incident.contacts import ContactsError
+from incident.plan import PlanError
+from incident.privacy import PrivacyError
+from incident.settings import SettingsError
+from incident.store.engine import StoreError
+from pbx.ami import AmiError
+from pbx.emergency_pack import PackError
+from pbx.prompts import (
+    AudioError,
+    BuildBusy,
+    EngineFailed,
+    ManifestError,
+    PromptMissing,
+    SoundsMissing,
+)
+from pbx.render import TemplateError
+from pbx.runtime.errors import AlreadyRunning, PartFailed, TreeError
+
+REFUSALS: Final[tuple[type[Exception], ...]] = (
+    SettingsError,
+    PlanError,
+    StoreError,
+    PrivacyError,
+    ContactsError,
+    PackError,
+    AudioError,
+    BuildBusy,
+    EngineFailed,
+    ManifestError,
+    PromptMissing,
+    SoundsMissing,
+    TemplateError,
+    TreeError,
+    PartFailed,
+    AlreadyRunning,
+    AmiError,
+)

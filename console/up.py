@@ -1,0 +1,50 @@
+"""``breachline up``: the whole system on a real configuration, until it is told to stop."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from pathlib import Path
+
+from console.assemble import render_home, system_parts
+from console.door import DEFAULT_HOME, HomeOption, Refused, err, run, settings_of, store_of
+from incident.store.incidents import active_incidents
+from pbx.runtime.part import PartEvent
+from pbx.runtime.supervisor import Supervisor
+from pbx.runtime.tree import ensure_tree
+
+
+def up(home: HomeOption = DEFAULT_HOME) -> None:
+    """Start everything in this home and keep it running; Ctrl-C or SIGTERM stops it."""
+    run(_up(home))
+
+
+async def _up(where: Path) -> None:
+    home, settings = settings_of(where)
+    tree = await asyncio.to_thread(ensure_tree, settings, err.print)
+    async with store_of(home, settings) as store:
+        incidents = await active_incidents(store)
+        if not incidents:
+            raise Refused(
+                f"no incident is active in {home.root}. First: breachline incident activate PLAN"
+            )
+        await render_home(home, settings, tree, store)
+    supervisor = Supervisor(system_parts(home, settings, tree), home.run, _tell)
+    stop = asyncio.Event()
+    for name in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(name, stop.set)
+    try:
+        await supervisor.start()
+        for each in incidents:
+            err.print(f"{each.id}: answering {each.did}")
+        ports = settings.metrics
+        err.print(f"Prometheus: http://{settings.bind}:{ports.prometheus_port}/")
+        await stop.wait()
+        err.print("stopping")
+    finally:
+        await supervisor.stop()
+
+
+def _tell(event: PartEvent) -> None:
+    if event.kind != "started":
+        err.print(f"{event.name}: {event.kind} {event.detail}".rstrip())
