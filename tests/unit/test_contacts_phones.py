@@ -82,15 +82,9 @@ def test_each_area_code_agrees_with_the_library_throughout() -> None:
 
 def test_islands_whose_ranges_are_short_agree_in_each_block() -> None:
     regions = phonenumbers.COUNTRY_CODE_TO_REGION_CODE[1]
-    areas = {area for region in regions for area in re.findall(lead=leading_digits(region))} | {
-        "809",
-        "829",
-        "849",
-        "658",
-        "876",
-        "787",
-        "939",
-    }
+    leads = " ".join(leading_digits(region) or "" for region in regions)
+    areas = {*re.findall(r"\d{3}", leads), "809", "829", "849"}
+    assert len(areas) > 20
     for area in sorted(areas):
         for block in range(200, 1000, 3):
             raw = f"{area}{block}{block % 10}123"
