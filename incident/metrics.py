@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import shutil
+from pathlib import Path
+
 from prometheus_client import Counter, Gauge, Histogram
 
 _WAITS = (1, 2, 5, 10, 20, 30, 60, 120, 300, 600, 1200, 1800, 3600)
@@ -61,3 +64,31 @@ EMERGENCY_CALLBACKS = Counter(
     "Call-back numbers taken by the emergency path.",
     ("incident",),
 )
+DISK_FREE = Gauge("breachline_disk_free_bytes", "Bytes left for us on a volume.", ("volume",))
+DISK_FREE_RATIO = Gauge(
+    "breachline_disk_free_ratio", "Share of a volume that is left for us.", ("volume",)
+)
+
+
+def watch_disk(path: Path, volume: str = "home") -> None:
+    """Have every scrape measure the volume that holds ``path``.
+
+    A path that cannot be read counts as full: nothing can be kept there either, and an
+    error here would take every other metric of the scrape with it.
+    """
+
+    def free() -> float:
+        try:
+            return float(shutil.disk_usage(path).free)
+        except OSError:
+            return 0.0
+
+    def ratio() -> float:
+        try:
+            usage = shutil.disk_usage(path)
+        except OSError:
+            return 0.0
+        return usage.free / usage.total if usage.total else 0.0
+
+    DISK_FREE.labels(volume).set_function(free)
+    DISK_FREE_RATIO.labels(volume).set_function(ratio)
