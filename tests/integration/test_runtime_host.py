@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import fcntl
 import os
 import threading
@@ -38,7 +39,7 @@ def test_silent_command_ticks(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -
     assert Host().run(["sh", "-c", script], timeout=20, on_tick=open_gate).code == 0
 
 
-def test_command_that_takes_too_long_ends_with_its_children(
+async def test_command_that_takes_too_long_ends_with_its_children(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setattr(host_module, "TICK", 0.01)
@@ -46,7 +47,19 @@ def test_command_that_takes_too_long_ends_with_its_children(
     with pytest.raises(TreeError, match="not finished after 0.3 s") as caught:
         Host().run(["sh", "-c", script], timeout=0.3)
     assert "begun" in caught.value.happened
-    assert group_members(int((tmp_path / "pid").read_text())) == ()
+    group = int((tmp_path / "pid").read_text())
+    async with asyncio.timeout(20):
+        while group_members(group):
+            await asyncio.sleep(0.01)
+
+
+async def test_nothing_outlives_a_command_that_ended(tmp_path: Path) -> None:
+    script = f'trap "" TERM; sleep 1000 >/dev/null 2>&1 & echo $$ > {tmp_path}/pid'
+    assert Host().run(["sh", "-c", script], timeout=20).code == 0
+    group = int((tmp_path / "pid").read_text())
+    async with asyncio.timeout(20):
+        while group_members(group):
+            await asyncio.sleep(0.01)
 
 
 def test_command_that_is_not_there_is_a_tree_error() -> None:
