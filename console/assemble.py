@@ -16,6 +16,7 @@ from incident.store.engine import Store
 from incident.store.incidents import ActiveIncident, activate, active_incidents
 from pbx import names
 from pbx.ami import AmiClient
+from pbx.emergency_pack import PROMPTS as EMERGENCY_TEXTS
 from pbx.emergency_pack import write_emergency_pack
 from pbx.prompts.audio import formats_for
 from pbx.prompts.book import PromptBook, go_live

@@ -137,7 +137,7 @@ async def _demo(where: Path, seconds: int) -> Summary:
             modules=tree.modules,
             share=tree.data,
             moh=tree.moh,
-            sounds=home.asterisk / "sounds",
+            sounds=tree.sounds,
         )
         async with _running(run_) as stop, _public(run_) as public:
             return await _one_day(run_, public, seconds, stop)
