@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from ruamel.yaml import YAML
+from ruamel.yaml.composer import MaxDepthExceededError
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 from ruamel.yaml.reader import ReaderError
@@ -135,6 +136,8 @@ def _syntax(error: MarkedYAMLError, text: str) -> Problem:
         return Problem(
             line, written.index("\t") + 1, "", "a tab indents this line; YAML allows only spaces"
         )
+    if isinstance(error, MaxDepthExceededError):
+        return Problem(line, column, "", f"nested deeper than {DEPTH_LIMIT} levels")
     said = " ".join(str(part) for part in (error.context, error.problem) if part)
     said = said.splitlines()[0] if said else "not readable as YAML"
     hint = ""

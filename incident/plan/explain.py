@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import types
 from collections.abc import Iterator
 from typing import Annotated, Any, Final, Union, get_args, get_origin
@@ -9,7 +10,7 @@ from typing import Annotated, Any, Final, Union, get_args, get_origin
 from pydantic import BaseModel, ValidationError
 
 from incident.plan.document import Document, Path
-from incident.plan.problems import Problem, suggestion
+from incident.plan.problems import Problem, nearest, suggestion
 
 _WORDS: Final = {
     "missing": "is missing",
@@ -22,6 +23,10 @@ _WORDS: Final = {
     "model_type": "must be a mapping (key: value)",
     "model_attributes_type": "must be a mapping (key: value)",
     "tuple_type": "must be a list",
+}
+_BOUNDS: Final = {
+    "greater_than_equal": ("must be at least", "ge"),
+    "less_than_equal": ("must be at most", "le"),
 }
 
 
@@ -57,11 +62,21 @@ def _message(kind: str, item: Any, *, is_key: bool) -> str:
     if message:
         shown = f", not {given!r}" if isinstance(given, str) else ""
         return message + shown
+    if kind == "literal_error":
+        known = re.findall(r"'([^']+)'", item["ctx"]["expected"])
+        return f"{given!r} is not one of {', '.join(known)}{_near(str(given), known)}"
+    if kind in _BOUNDS:
+        return f"{_BOUNDS[kind][0]} {item['ctx'][_BOUNDS[kind][1]]}, not {given!r}"
     if kind == "string_pattern_mismatch":
         what = "name" if is_key else "value"
         return f"{given!r} is not a valid {what}; allowed: {item['ctx']['pattern']}"
     text = str(item["msg"]).removeprefix("Value error, ")
     return text[:1].lower() + text[1:]
+
+
+def _near(word: str, known: list[str]) -> str:
+    near = nearest(word, known)
+    return f"; did you mean {near!r}?" if near is not None else ""
 
 
 def _valid_keys(model: type[BaseModel], location: Path) -> list[str]:

@@ -6,10 +6,10 @@ import re
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, time, timedelta
 from itertools import pairwise
-from typing import Any, Final, Literal
+from typing import Annotated, Any, Final, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator
 
 from incident.plan.problems import suggestion
 from incident.plan.values import IsoDate
@@ -65,13 +65,17 @@ def _span(item: Any) -> Span:
     return Span(start=start, end=end)
 
 
+Spans = Annotated[tuple[Span, ...], BeforeValidator(_spans)]
+"""Written as "08:00-20:00", a list of such, or null for a closed day."""
+
+
 class Hours(BaseModel):
     """Agents' hours. Open is judged by the wall clock of ``timezone``, also on the days on
     which its clocks change."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
     timezone: str
-    weekly: dict[Day, tuple[Span, ...]]
+    weekly: dict[Day, Spans]
     closed: tuple[IsoDate, ...] = ()
 
     @field_validator("timezone")
@@ -86,27 +90,15 @@ class Hours(BaseModel):
             raise ValueError(f"{value!r} is not an IANA time zone{hint}") from error
         return value
 
-    @field_validator("weekly", mode="before")
+    @field_validator("weekly")
     @classmethod
-    def _read_weekly(cls, value: Any) -> Any:
-        if not isinstance(value, dict):
-            return value
-        wrong = [day for day in value if day not in DAYS]
-        missing = [day for day in DAYS if day not in value]
-        problems = [f"{day!r} is not a day{suggestion(day, DAYS)}" for day in wrong]
+    def _whole_week(cls, weekly: dict[Day, tuple[Span, ...]]) -> dict[Day, tuple[Span, ...]]:
+        missing = [day for day in DAYS if day not in weekly]
         if missing:
-            problems.append(f"{', '.join(missing)} missing; write null when closed")
-        spans: dict[str, tuple[Span, ...]] = {}
-        for day, item in value.items():
-            try:
-                spans[day] = _spans(item)
-            except ValueError as error:
-                problems.append(f"{day}: {error}")
-        if not problems and not any(spans.values()):
-            problems.append("no hours at all: agents would never answer")
-        if problems:
-            raise ValueError("; ".join(problems))
-        return spans
+            raise ValueError(f"nothing for {', '.join(missing)}; write null for a closed day")
+        if not any(weekly.values()):
+            raise ValueError("no hours on any day: agents would never answer")
+        return weekly
 
     @property
     def zone(self) -> ZoneInfo:
@@ -119,19 +111,21 @@ class Hours(BaseModel):
         return any(span.start <= minute < span.end for span in self._spans_on(local.date()))
 
     def next_opening(self, moment: datetime) -> datetime | None:
-        """The first instant at or after ``moment`` at which agents answer, in ``timezone``.
+        """The first instant at or after ``moment`` at which agents answer, in UTC.
 
-        None when every day of the next 400 is closed.
+        None when every day of the next 400 is closed. To show it: ``.astimezone(hours.zone)``.
+        (Not returned so, for Python calls two times of different zones unequal in the hour that
+        occurs twice.)
         """
-        moment = _aware(moment)
+        moment = _aware(moment).astimezone(UTC)
         if self.open_at(moment):
-            return moment.astimezone(self.zone)
+            return moment
         first = moment.astimezone(self.zone).date()
         for offset in range(_HORIZON_DAYS):
             day = first + timedelta(days=offset)
             later = [at for at in self._openings(day) if at >= moment]
             if later:
-                return min(later).astimezone(self.zone)
+                return min(later)
         return None
 
     def _spans_on(self, day: date) -> tuple[Span, ...]:

@@ -108,7 +108,8 @@ def write_phone(e164: str) -> str:
 
 def known_languages() -> tuple[str, ...]:
     """The codes that have a file, sorted."""
-    return tuple(sorted(file.stem for file in FOLDER.glob("*.yaml")))
+    stems = (file.stem for file in FOLDER.glob("*.yaml"))
+    return tuple(sorted(stem for stem in stems if re.fullmatch(r"[a-z]{2,3}", stem)))
 
 
 @lru_cache(maxsize=32)

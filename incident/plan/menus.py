@@ -7,6 +7,7 @@ from typing import Final
 
 from incident.plan.document import Document, Path
 from incident.plan.language import Language
+from incident.plan.model import Choice
 from incident.plan.problems import Problem, suggestion
 from incident.plan.wording import keys_named
 
@@ -21,8 +22,11 @@ def menu_problems(document: Document, languages: dict[str, Language]) -> Iterato
     if "menus" in document.data and "main" not in document.mapping("menus"):
         hint = suggestion("main", document.mapping("menus"))
         yield document.problem(("menus",), f"the menu 'main' is missing{hint}")
-    yield from _targets(document)
-    yield from _reachable(document)
+    broken = [*_targets(document)]
+    yield from broken
+    if not broken and _well_formed(document):
+        # A misspelt target makes its answer look unused: one mistake is reported once.
+        yield from _reachable(document)
     yield from _agent_near(document)
     yield from _prompts(document, languages)
 
@@ -30,6 +34,15 @@ def menu_problems(document: Document, languages: dict[str, Language]) -> Iterato
 def _choices(document: Document, menu: str) -> dict[str, dict[str, object]]:
     choices = document.mapping("menus", menu, "choices")
     return {key: dict(choice) for key, choice in choices.items() if isinstance(choice, dict)}
+
+
+def _well_formed(document: Document) -> bool:
+    kinds = set(Choice.model_fields)
+    return all(
+        isinstance(choice, dict) and choice and set(choice) <= kinds
+        for menu in document.mapping("menus")
+        for choice in document.mapping("menus", menu, "choices").values()
+    )
 
 
 def _targets(document: Document) -> Iterator[Problem]:

@@ -101,7 +101,7 @@ def _scripts(document: Document) -> Iterator[Problem]:
                 message = f"nothing for the data type {code!r}"
                 yield document.problem(here, message)
         for code in advice:
-            if code not in data_types:
+            if data_types and code not in data_types:
                 hint = suggestion(code, data_types)
                 message = f"data type {code!r} is not defined in data_types{hint}"
                 yield document.problem((*here, code), message)
@@ -145,24 +145,25 @@ def _owes_apology(path: Path) -> bool:
 
 
 def _localised(document: Document, languages: dict[str, Language]) -> Iterator[Problem]:
+    listed = document.value("languages")
+    unlisted: dict[str, list[Path]] = {}
     for path in localised_paths(document):
         value = document.value(*path)
-        if isinstance(value, str):
-            message = f"must be a mapping of language to text, for example {_example(languages)}"
-            yield document.problem(path, message)
         if not isinstance(value, dict):
             continue  # absent or malformed: the model reports it
         for code, wanted in languages.items():
             if code not in value:
                 yield document.problem(path, f"no text in {code!r} ({wanted.name})")
         for code, text in value.items():
-            language = languages.get(code)
-            if language is None:
-                message = f"{code!r} is not in languages{suggestion(code, languages)}"
-                yield document.problem((*path, code), message)
-            elif isinstance(text, str):
-                for message in _text_mistakes(text, language, path):
+            if isinstance(listed, list) and code not in listed:
+                unlisted.setdefault(code, []).append((*path, code))
+            elif isinstance(text, str) and code in languages:
+                for message in _text_mistakes(text, languages[code], path):
                     yield document.problem((*path, code), message)
+    for code, places in unlisted.items():
+        more = f" (here and in {len(places) - 1} more texts)" if len(places) > 1 else ""
+        message = f"{code!r} is not in languages{more}{suggestion(code, languages)}"
+        yield document.problem(places[0], message)
 
 
 def _text_mistakes(text: str, language: Language, path: Path) -> Iterator[str]:
@@ -172,8 +173,3 @@ def _text_mistakes(text: str, language: Language, path: Path) -> Iterator[str]:
         return
     yield from mistakes(text)
     yield from wording_mistakes(text, language, apology=_owes_apology(path))
-
-
-def _example(languages: dict[str, Language]) -> str:
-    codes = list(languages) or ["en"]
-    return "{" + ", ".join(f"{code}: ..." for code in codes) + "}"
