@@ -44,7 +44,7 @@ async def test_command_that_takes_too_long_ends_with_its_children(
 ) -> None:
     monkeypatch.setattr(host_module, "TICK", 0.01)
     script = f"echo $$ > {tmp_path}/pid; echo begun; sleep 1000 & sleep 1000"
-    with pytest.raises(TreeError, match="not finished after 0.3 s") as caught:
+    with pytest.raises(TreeError, match=r"not finished after 0\.3 s") as caught:
         Host().run(["sh", "-c", script], timeout=0.3)
     assert "begun" in caught.value.happened
     group = int((tmp_path / "pid").read_text())
