@@ -1,0 +1,85 @@
+"""Requests to be called back: each is taken exactly once, however often it is handed in."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, Final
+
+from sqlalchemy import Insert, Table, func, select
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from incident.privacy import IncidentKey
+from incident.store.engine import Store
+from incident.store.schema import CallbackRow
+
+
+@dataclass(frozen=True, slots=True)
+class CallbackRequest:
+    """``source``: menu, after_hours or emergency. ``source_key`` names the request itself, so
+    that handing it in twice does nothing. The number is sealed and hashed already."""
+
+    incident_id: str
+    language: str
+    phone_enc: bytes
+    phone_hash: bytes
+    source: str
+    source_key: str
+    call_id: str | None
+    requested_at: float
+    state: str = "open"
+
+
+def request(
+    key: IncidentKey,
+    *,
+    incident: str,
+    language: str,
+    e164: str,
+    source: str,
+    source_key: str,
+    call: str | None,
+    now: float,
+) -> CallbackRequest:
+    """Seal a number into a request. ``now``: Unix seconds."""
+    return CallbackRequest(
+        incident_id=incident,
+        language=language,
+        phone_enc=key.encrypt(e164),
+        phone_hash=key.lookup_hash(e164),
+        source=source,
+        source_key=source_key,
+        call_id=call,
+        requested_at=now,
+    )
+
+
+def _insert(dialect: str) -> Insert:
+    table = CallbackRow.__table__
+    assert isinstance(table, Table)
+    make: Any = sqlite.insert if dialect == "sqlite" else postgresql.insert
+    statement: Insert = make(table).on_conflict_do_nothing(index_elements=["source_key"])
+    return statement
+
+
+_INSERTS: Final = {dialect: _insert(dialect) for dialect in ("sqlite", "postgresql")}
+
+
+async def save_callbacks(
+    session: AsyncSession, dialect: str, requests: Sequence[CallbackRequest]
+) -> None:
+    """Write requests; those that are there already stay as they are."""
+    if requests:
+        await session.execute(_INSERTS[dialect], [asdict(item) for item in requests])
+
+
+async def count_callbacks(store: Store, incident: str, state: str = "open") -> int:
+    """How many requests of an incident are in ``state``."""
+    async with store.read() as session:
+        found = await session.scalar(
+            select(func.count())
+            .select_from(CallbackRow)
+            .where(CallbackRow.incident_id == incident, CallbackRow.state == state)
+        )
+    return found or 0

@@ -1,0 +1,307 @@
+"""The calls that are going on: what each has met so far, told to the store, metrics and events.
+
+A `Call` is changed by the flow that talks with the caller and by what Asterisk reports; the
+`CallBook` ends it exactly once, and from what it has met follows its one outcome.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Final
+
+from prometheus_client import Counter
+
+from incident.contacts.phones import BadPhone, to_e164
+from incident.messages import CallEvent, Publisher, send
+from incident.metrics import INBOUND_CALLS, MENU_CHOICES, QUEUE_WAIT
+from incident.outcomes import CallOutcome
+from incident.privacy import IncidentKey
+from incident.store.callbacks import CallbackRequest
+from incident.store.calls import StoredCall
+from ivr.journal import Journal
+
+HOTLINE: Final = "hotline"
+EMERGENCY: Final = "emergency"
+
+_GONE_SECONDS: Final = 5.0
+"""After the line was found dead: how long Asterisk's own report is waited for."""
+_WAY: Final = 300
+"""Steps of a caller's way that are kept; somebody may press keys for an hour."""
+_ATTEMPT: Final = re.compile(r"[0-9a-f]{32}")
+_UNIQUE_ID: Final = re.compile(r"(?:.+-)?[0-9]+\.[0-9]+")
+
+
+def is_inbound(unique_id: str) -> bool:
+    """Whether a unique id is one that Asterisk gave; outbound attempts bring their own."""
+    return not _ATTEMPT.fullmatch(unique_id) and _UNIQUE_ID.fullmatch(unique_id) is not None
+
+
+@dataclass(slots=True)
+class Call:
+    """One inbound call. Times are Unix seconds; see `incident.store.schema.CallRow`."""
+
+    id: str
+    incident: str
+    via: str
+    started_at: float
+    language: str | None = None
+    ani_enc: bytes | None = None
+    ani_hash: bytes | None = None
+    content_version: str | None = None
+    way: list[str] = field(default_factory=list)
+    leaves: int = 0
+    queued_at: float | None = None
+    connected_at: float | None = None
+    ended_at: float | None = None
+    wait_seconds: float | None = None
+    agent: str | None = None
+    left_number: bool = False
+    after_hours: bool = False
+    queue_ended: bool = False
+    """Queue() gave the call back without an agent."""
+    outcome: CallOutcome | None = None
+
+    @property
+    def waiting(self) -> bool:
+        """In the queue, not with an agent."""
+        return (
+            self.queued_at is not None
+            and self.connected_at is None
+            and self.ended_at is None
+            and not self.queue_ended
+        )
+
+    def so_far(self) -> CallOutcome:
+        """The outcome if the caller hung up now. What the caller wanted most comes first."""
+        if self.connected_at is not None:
+            return CallOutcome.AGENT
+        if self.left_number:
+            return CallOutcome.CALLBACK
+        if self.queued_at is not None:
+            return CallOutcome.NO_AGENT if self.queue_ended else CallOutcome.ABANDONED_WAITING
+        if self.after_hours:
+            return CallOutcome.AFTER_HOURS
+        return CallOutcome.SELF_SERVICE if self.leaves else CallOutcome.ABANDONED_MENU
+
+    def stored(self, node: str) -> StoredCall:
+        return StoredCall(
+            id=self.id,
+            incident_id=self.incident,
+            node=node,
+            via=self.via,
+            language=self.language,
+            ani_enc=self.ani_enc,
+            ani_hash=self.ani_hash,
+            content_version=self.content_version,
+            menu_path=" ".join(self.way),
+            leaves=self.leaves,
+            started_at=self.started_at,
+            queued_at=self.queued_at,
+            connected_at=self.connected_at,
+            ended_at=self.ended_at,
+            wait_seconds=self.wait_seconds,
+            agent=self.agent,
+            outcome=self.outcome.value if self.outcome else None,
+        )
+
+
+def restored(row: StoredCall, *, left_number: bool) -> Call:
+    """A call that went on while the hotline was not there to see it."""
+    way = row.menu_path.split()
+    return Call(
+        id=row.id,
+        incident=row.incident_id,
+        via=row.via,
+        started_at=row.started_at,
+        language=row.language,
+        ani_enc=row.ani_enc,
+        ani_hash=row.ani_hash,
+        content_version=row.content_version,
+        way=way,
+        leaves=row.leaves,
+        queued_at=row.queued_at,
+        connected_at=row.connected_at,
+        wait_seconds=row.wait_seconds,
+        agent=row.agent,
+        left_number=left_number,
+        after_hours=AFTER_HOURS_STEP in way,
+    )
+
+
+AFTER_HOURS_STEP: Final = "after_hours"
+
+
+class CallBook:
+    """Every call that has begun and not ended, by unique id."""
+
+    def __init__(
+        self,
+        node: str,
+        journal: Journal,
+        publisher: Publisher,
+        *,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._node = node
+        self._journal = journal
+        self._publisher = publisher
+        self._clock = clock
+        self._calls: dict[str, Call] = {}
+        self._choices: dict[tuple[str, str, str], Counter] = {}
+        self._timers: dict[str, asyncio.TimerHandle] = {}
+
+    def __iter__(self) -> Iterator[Call]:
+        return iter(tuple(self._calls.values()))
+
+    def __len__(self) -> int:
+        return len(self._calls)
+
+    def get(self, unique_id: str) -> Call | None:
+        return self._calls.get(unique_id)
+
+    def now(self) -> float:
+        return self._clock()
+
+    def begin(
+        self,
+        unique_id: str,
+        incident: str,
+        *,
+        via: str,
+        key: IncidentKey | None = None,
+        caller: str = "",
+        content_version: str | None = None,
+        at: float | None = None,
+    ) -> Call:
+        """A call that is new to us. ``caller``: the number as the carrier gave it, or ""."""
+        call = Call(unique_id, incident, via, self._clock() if at is None else at)
+        if caller and key is not None:
+            number = _normal(caller)
+            call.ani_enc, call.ani_hash = key.encrypt(number), key.lookup_hash(number)
+        call.content_version = content_version
+        self._calls[unique_id] = call
+        self.save(call)
+        self._tell(call, "started", call.started_at)
+        return call
+
+    def adopt(self, call: Call) -> None:
+        """Take over a call that the store knows as open."""
+        self._calls.setdefault(call.id, call)
+
+    def save(self, call: Call) -> None:
+        """Have the call written as it stands."""
+        self._journal.call(call.stored(self._node))
+
+    def step(self, call: Call, menu: str, choice: str) -> None:
+        """The caller pressed a key in a menu."""
+        if len(call.way) < _WAY:
+            call.way.append(f"{menu}:{choice}")
+        label = (call.incident, menu, choice)
+        counter = self._choices.get(label)
+        if counter is None:
+            counter = self._choices[label] = MENU_CHOICES.labels(*label)
+        counter.inc()
+
+    def leaf(self, call: Call) -> None:
+        """The caller reached an answer."""
+        call.leaves += 1
+        self.save(call)
+
+    def closed(self, call: Call) -> None:
+        """The caller wanted an agent outside of hours, and hears so."""
+        if not call.after_hours:
+            call.after_hours = True
+            call.way.append(AFTER_HOURS_STEP)
+            self.save(call)
+
+    def callback(self, call: Call, request: CallbackRequest) -> None:
+        """The caller left a number."""
+        call.left_number = True
+        self._journal.callback(request)
+        self.save(call)
+
+    def queued(self, call: Call, language: str, at: float) -> None:
+        if call.queued_at is not None and not call.queue_ended:
+            return
+        call.queued_at, call.queue_ended, call.language = at, False, language
+        self.save(call)
+        self._tell(call, "queued", at)
+
+    def connected(self, call: Call, agent: str, at: float) -> None:
+        if call.connected_at is not None:
+            return
+        call.connected_at, call.agent = at, agent[:32]
+        self._waited(call, at)
+        self.save(call)
+        self._tell(call, "connected", at)
+
+    def left_queue(self, call: Call, at: float) -> None:
+        """Queue() gave the caller back, without an agent."""
+        if call.waiting:
+            call.queue_ended = True
+            self._waited(call, at)
+            self.save(call)
+
+    def line_gone(self, call: Call) -> None:
+        """The flow found the line dead. Asterisk reports the end; if it cannot, it ends here."""
+        if call.ended_at is None and call.id not in self._timers:
+            loop = asyncio.get_running_loop()
+            self._timers[call.id] = loop.call_later(_GONE_SECONDS, self._overdue, call)
+
+    def end(self, call: Call, at: float, outcome: CallOutcome | None = None) -> None:
+        """The call is over; ``outcome`` only where it is known otherwise than from the call."""
+        timer = self._timers.pop(call.id, None)
+        if timer is not None:
+            timer.cancel()
+        if call.ended_at is not None:
+            return
+        if call.waiting:
+            self._waited(call, at)
+        call.outcome = outcome or call.so_far()
+        call.ended_at = at
+        self._calls.pop(call.id, None)
+        INBOUND_CALLS.labels(call.incident, call.outcome.value).inc()
+        self.save(call)
+        self._tell(call, "ended", at)
+
+    def close(self) -> None:
+        """Drop the timers (at stop); the calls go on without us."""
+        for timer in self._timers.values():
+            timer.cancel()
+        self._timers.clear()
+
+    def _overdue(self, call: Call) -> None:
+        self._timers.pop(call.id, None)
+        self.end(call, self._clock())
+
+    def _waited(self, call: Call, until: float) -> None:
+        if call.queued_at is not None and call.wait_seconds is None:
+            call.wait_seconds = max(0.0, until - call.queued_at)
+            QUEUE_WAIT.observe(call.wait_seconds)
+
+    def _tell(self, call: Call, event: str, at: float) -> None:
+        send(
+            self._publisher,
+            CallEvent(
+                call=call.id,
+                event=event,
+                incident=call.incident,
+                at=round(at, 3),
+                language=call.language,
+                agent=call.agent,
+                outcome=call.outcome.value if call.outcome else None,
+                wait_seconds=None if call.wait_seconds is None else round(call.wait_seconds, 3),
+            ),
+        )
+
+
+def _normal(caller: str) -> str:
+    """E.164 where the carrier's text is a number, else the text: it may be all there is."""
+    try:
+        return to_e164(caller)
+    except BadPhone:
+        return caller

@@ -1,0 +1,159 @@
+"""The whole conversation with a caller: language, greeting, menus, and how it ends."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Final, Literal
+
+from incident.store.engine import Store
+from ivr.calls import HOTLINE, CallBook
+from ivr.flows.affected import References, affected
+from ivr.flows.after_hours import after_hours
+from ivr.flows.callback import callback
+from ivr.flows.genuine import genuine
+from ivr.journal import Journal
+from ivr.menu import AGENT_KEY, Agent, Answer, Ask, Flow, Languages, MenuRun, Step, Tries
+from ivr.served import Incidents
+from ivr.talk import END_CALL, Talk
+from pbx import names
+from pbx.agi import AgiSession, CallerHungUp
+
+QUEUE: Final = "queue"
+HANGUP: Final = "hangup"
+Next = Literal["queue", "hangup"]
+LANGUAGE_MENU: Final = "language"
+
+
+class NotServed(Exception):
+    """A call for an incident that is not on the air: the emergency path takes it."""
+
+    def __init__(self, incident: str | None) -> None:
+        self.incident = incident
+        super().__init__(f"incident {incident!r} is not served here")
+
+
+class Hotline:
+    """The FastAGI handler of every inbound call."""
+
+    def __init__(
+        self,
+        incidents: Incidents,
+        book: CallBook,
+        journal: Journal,
+        store: Store,
+        *,
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        self._incidents = incidents
+        self._book = book
+        self._journal = journal
+        self._store = store
+        self._now = now
+
+    async def __call__(self, session: AgiSession) -> None:
+        """Raises NotServed, and whatever goes wrong with the call: BL_NEXT then stays empty and
+        the dialplan takes the emergency path."""
+        incident_id = await session.get_variable(names.INCIDENT)
+        incident = self._incidents.get(incident_id)
+        if incident is None:
+            raise NotServed(incident_id)
+        request = session.request
+        call = self._book.get(request.unique_id) or self._book.begin(
+            request.unique_id,
+            incident.id,
+            via=HOTLINE,
+            key=incident.key,
+            caller=request.caller_number,
+            content_version=incident.content_version,
+        )
+        talk = Talk(session, incident, call, self._book)
+        try:
+            then = await self._converse(talk)
+            await session.set_variable(names.NEXT, then)
+        except CallerHungUp:
+            self._book.line_gone(call)
+            raise
+
+    async def _converse(self, talk: Talk) -> Next:
+        references = References(self._store)
+        if not await _choose_language(talk):
+            then = await self._to_agent(talk)
+            if then is not None:
+                return then
+        menus = MenuRun(
+            talk.incident.plan.menus, several_languages=len(talk.incident.languages) > 1
+        )
+        key = await talk.say("greeting")
+        step: Step = menus.home()
+        if key:
+            step = self._press(talk, menus, key)
+        while True:
+            match step:
+                case Ask(before, prompt):
+                    key = ""
+                    for text in before:
+                        key = key or await talk.say(text)
+                    key = key or await talk.ask(prompt)
+                case Answer(name):
+                    talk.leaf()
+                    key = await talk.say(f"answer.{name}") or await talk.ask("after_answer")
+                case Flow(name):
+                    key = await self._flow(name, talk, references)
+                    if key == END_CALL:
+                        return HANGUP
+                    key = key or await talk.ask("after_answer")
+                case Languages() | Agent():
+                    if isinstance(step, Agent) or not await _choose_language(talk):
+                        then = await self._to_agent(talk)
+                        if then is not None:
+                            return then
+                    step = menus.home()
+                    continue
+            step = self._press(talk, menus, key)
+
+    @staticmethod
+    def _press(talk: Talk, menus: MenuRun, key: str) -> Step:
+        if key:
+            talk.step(menus.current, key)
+        return menus.press(key)
+
+    async def _flow(self, name: str, talk: Talk, references: References) -> str:
+        if name == "affected":
+            return await affected(talk, references)
+        if name == "genuine":
+            return await genuine(talk, references)
+        return await callback(talk, self._journal, "menu")
+
+    async def _to_agent(self, talk: Talk) -> Next | None:
+        """None: nobody is there at this hour, and the caller goes on in the menus."""
+        if talk.incident.plan.hours.open_at(self._now()):
+            self._book.save(talk.call)
+            await talk.announce("to_agent")
+            return QUEUE
+        return HANGUP if await after_hours(talk, self._journal) else None
+
+
+async def _choose_language(talk: Talk) -> bool:
+    """Each language offers itself in turn, and a key interrupts. False: to an agent, in the
+    first language where none was chosen."""
+    languages = talk.incident.languages
+    if len(languages) == 1:
+        await talk.speak(languages[0])
+        return True
+    keys = {str(number): language for number, language in enumerate(languages, 1)}
+    tries = Tries()
+    key = ""
+    while True:
+        for language in languages[:-1]:
+            key = key or await talk.say("language.offer", language)
+        key = key or await talk.ask("language.offer", languages[-1])
+        if key:
+            talk.step(LANGUAGE_MENU, key)
+        if key in keys:
+            await talk.speak(keys[key])
+            return True
+        if key == AGENT_KEY or (key not in {"*", "#"} and tries.failed(key) is not None):
+            await talk.speak(talk.language)
+            return False
+        key = await talk.say("invalid" if key else "no_input") if key not in {"*", "#"} else ""
