@@ -23,8 +23,6 @@ was not there: the emergency path takes the call.
 ATTEMPT: Final = "BL_ATTEMPT"
 """Attempt id; also the channel's unique id."""
 CAMPAIGN: Final = "BL_CAMPAIGN"
-APOLOGY: Final = "BL_APOLOGY"
-"""Prompt file (no extension) for a live answer that no agent took within two seconds."""
 
 # UserEvents that the dialplan raises. Header names in the comments.
 EVENT_ANSWERED: Final = "BreachlineAnswered"  # Attempt

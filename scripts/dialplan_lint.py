@@ -1,0 +1,118 @@
+"""Lint of the dialplan, rendered as it will run: the hotline's PBX and the simulated network.
+
+asterisklint checks syntax, labels and jumps. On top of it: every application and function that is
+used has its module in modules.conf; nothing can place a call or run a program from the dialplan;
+the names shared with Python (pbx/names.py) occur.
+"""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+PROJECT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(PROJECT))
+
+from drill.network import Habits, Network  # noqa: E402 - the path comes first
+from incident.home import Home  # noqa: E402
+from incident.settings import CarrierSettings, Settings  # noqa: E402
+from pbx import names  # noqa: E402
+from pbx.render import AgentPhone, HotlineNumber, render_asterisk  # noqa: E402
+
+FORBIDDEN = ("Dial", "Originate", "System", "TrySystem", "FollowMe", "Page", "Transfer", "DISA")
+"""Applications that could reach an outside number or the host; none may stand in our dialplan."""
+
+
+def main() -> int:
+    """Print every finding; 1 if there is one."""
+    with tempfile.TemporaryDirectory() as folder:
+        home = Home.at(folder)
+        settings = Settings(carrier=(CarrierSettings(name="example", host="127.0.0.2"),))
+        nowhere = Path(folder)
+        render_asterisk(
+            home,
+            settings,
+            modules=nowhere,
+            share=nowhere,
+            moh=nowhere,
+            incidents=[HotlineNumber("example", "+18005550199", ("en", "es"))],
+            agents=[AgentPhone("1001", "example", ("example-en", "example-es"))],
+        )
+        network = Network(home)
+        network.render(
+            [("1001", "example")],
+            Habits(),
+            modules=nowhere,
+            share=nowhere,
+            moh=nowhere,
+            sounds=nowhere,
+        )
+        findings = [
+            *lint(home.asterisk / "etc", PROJECT / "asterisk-conf" / "modules.conf"),
+            *lint(network.base / "etc", PROJECT / "drill" / "network" / "modules.conf"),
+            *outside_reach(),
+            *shared_names(),
+        ]
+    for finding in findings:
+        print(finding)
+    return 1 if findings else 0
+
+
+def lint(etc: Path, modules: Path) -> list[str]:
+    """asterisklint's findings and modules that are used but not loaded."""
+    checked = _asterisklint(etc, "dialplan-check")
+    findings = [line for line in checked.splitlines() if line.strip()]
+    wanted = set(re.findall(r"^load => (\S+)$", _asterisklint(etc, "modules-show"), re.MULTILINE))
+    loaded = set(re.findall(r"^(?:load|require) = (\S+)$", modules.read_text(), re.MULTILINE))
+    findings += [
+        f"{modules}: the dialplan needs {name}, which is not loaded"
+        for name in sorted(wanted - loaded)
+    ]
+    return findings
+
+
+def _asterisklint(etc: Path, command: str) -> str:
+    program = Path(sys.executable).with_name("asterisklint")
+    done = subprocess.run(
+        [str(program), command, "extensions.conf"],
+        cwd=etc,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    return done.stdout + done.stderr
+
+
+def outside_reach() -> list[str]:
+    """Lines of our dialplan that could dial out or run a program."""
+    pattern = re.compile(rf"\b({'|'.join(FORBIDDEN)})\(")
+    return [
+        f"{file.relative_to(PROJECT)}:{number}: {match[1]}() may not stand in the dialplan"
+        for file in sorted((PROJECT / "dialplan").glob("*.conf"))
+        for number, line in enumerate(file.read_text().splitlines(), 1)
+        if (match := pattern.search(line.partition(";")[0]))
+    ]
+
+
+def shared_names() -> list[str]:
+    """Names of pbx/names.py that no dialplan or configuration file mentions."""
+    text = "".join(
+        file.read_text()
+        for folder in ("dialplan", "asterisk-conf")
+        for file in (PROJECT / folder).glob("*.conf")
+    )
+    generated = {names.INCIDENT}
+    given = {names.CAMPAIGN}
+    shared = [
+        value
+        for key, value in vars(names).items()
+        if key.isupper() and isinstance(value, str) and value not in given | generated
+    ]
+    return [f"pbx/names.py: {name} is used by no dialplan" for name in shared if name not in text]
+
+
+if __name__ == "__main__":
+    sys.exit(main())
