@@ -26,6 +26,8 @@ LEVEL_DBFS: Final = -19.0
 """RMS of the speech itself: the median of Asterisk's English and Spanish digits, so that our
 prompts and the recorded numbers in them are equally loud."""
 PEAK_DBFS: Final = -3.0
+MOST_LIMITING: Final = 6.0
+"""dB; more would be heard as pumping. espeak-ng's sharp peaks need about 5."""
 PAD_SECONDS: Final = 0.1
 """Silence before and after: a phone's echo canceller and jitter buffer eat a first syllable."""
 SILENT_DBFS: Final = -45.0
@@ -36,6 +38,7 @@ BYTES_PER_SECOND: Final = 8000
 """The same for all three formats: 8 kHz times 8 bits, and G.722 at 64 kbit/s."""
 
 _FRAME_SECONDS: Final = 0.02
+_LIMITER_SECONDS: Final = 0.005
 _SPEECH_BELOW_LOUDEST: Final = 30.0
 _EDGE_BELOW_LOUDEST: Final = 45.0
 _FLOOR: Final = 1e-9
@@ -110,12 +113,29 @@ def trim(sound: Sound) -> Sound:
 
 
 def normalise(sound: Sound) -> Sound:
-    """Bring speech to LEVEL_DBFS, or as near as the peak limit lets it."""
+    """Bring speech to LEVEL_DBFS. Peaks above PEAK_DBFS are held down, at most by MOST_LIMITING."""
     peak = float(np.abs(sound.samples).max(initial=0.0))
     if peak == 0.0:
         return sound
-    gain = min(10 ** ((LEVEL_DBFS - speech_level(sound)) / 20), 10 ** (PEAK_DBFS / 20) / peak)
-    return Sound((sound.samples * gain).astype(np.float32), sound.rate)
+    ceiling = 10 ** (PEAK_DBFS / 20)
+    wanted = 10 ** ((LEVEL_DBFS - speech_level(sound)) / 20)
+    gain = min(wanted, ceiling / peak * 10 ** (MOST_LIMITING / 20))
+    return Sound(_limit((sound.samples * gain).astype(np.float32), sound.rate, ceiling), sound.rate)
+
+
+def _limit(samples: Wave, rate: int, ceiling: float) -> Wave:
+    """Turn the volume down around peaks and up again, gliding, so that nothing is cut off."""
+    size = max(1, int(rate * _LIMITER_SECONDS))
+    count = -(-len(samples) // size)
+    frames = np.pad(np.abs(samples), (0, count * size - len(samples))).reshape(count, size)
+    need = np.minimum(1.0, ceiling / np.maximum(frames.max(axis=1), 1e-6))
+    # Each frame takes its neighbours' need too: between two centres the glide is low enough.
+    around = np.pad(need, 1, mode="edge")
+    held = np.minimum(np.minimum(around[:-2], around[2:]), need)
+    centres = (np.arange(count) + 0.5) * size
+    glide = np.interp(np.arange(len(samples)), centres, held)
+    limited: Wave = (samples * glide).astype(np.float32)
+    return limited
 
 
 def prepare(sound: Sound) -> Sound:

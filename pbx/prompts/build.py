@@ -18,7 +18,7 @@ from incident.plan import Plan
 from incident.settings import Codec, Settings
 from pbx.prompts import audio, book, studio
 from pbx.prompts.engines import Engine, EngineFailed, Programs, WithFallback, choose_engine
-from pbx.prompts.findings import Fault, Finding
+from pbx.prompts.findings import Finding
 from pbx.prompts.manifest import (
     STEM_LENGTH,
     AudioFile,
@@ -130,20 +130,24 @@ def build_texts(
         jobs: dict[str, _Job] = {}
         for text in texts:
             job = _job(text, found.use.get((text.name, text.language)))
-            if job.recording is not None and not _readable(job.recording, text, findings):
-                job = _job(text, None)
+            if job.recording is not None:
+                bad = studio.unusable(job.recording, text)
+                if bad is not None:
+                    findings.append(bad)
+                    job = _job(text, None)
             plan[text.name, text.language] = job
             if again or not _is_there(home, manifest, job.key, formats):
                 jobs.setdefault(job.key, job)
         voice = _Voice(engine)
         try:
             _render_all(home, manifest, jobs, formats, voice=voice, progress=progress)
-        finally:
-            # What was rendered before a failure need not be rendered again.
-            complete = all(job.key in manifest.files for job in plan.values())
-            changed = complete and _enter(manifest, incident, version, plan)
-            manifest.mark_retired(time.time())
+        except BaseException:
+            # What was rendered before the failure need not be rendered again.
             save_manifest(home, manifest)
+            raise
+        changed = _enter(manifest, incident, version, plan)
+        manifest.mark_retired(time.time())
+        save_manifest(home, manifest)
         if manifest.incidents[incident].live == version and (changed or jobs):
             book.point_live(home, manifest, incident, version)
     engines: dict[str, Counter[str]] = {}
@@ -171,20 +175,6 @@ def _job(text: Text, recording: Recording | None) -> _Job:
     # The recording's own hash, apart from texts' hashes: neither can take the other's file.
     digest = hashlib.sha256(b"recording\0" + recording.digest.encode()).hexdigest()
     return _Job(text, digest[:STEM_LENGTH], recording)
-
-
-def _readable(recording: Recording, text: Text, findings: list[Finding]) -> bool:
-    try:
-        sound = audio.read(recording.data, str(recording.file))
-    except audio.AudioError as error:
-        what, fault = str(error), Fault.UNREADABLE
-    else:
-        if audio.speech_level(sound) >= audio.SILENT_DBFS:
-            return True
-        what, fault = f"{recording.file} is silent", Fault.UNREADABLE
-    action = "deliver the recording again; until then the text is synthesised"
-    findings.append(Finding(fault, text.name, text.language, what, action))
-    return False
 
 
 def _is_there(home: Home, manifest: Manifest, key: str, formats: Iterable[Codec]) -> bool:
@@ -252,6 +242,7 @@ def _render_all(
     waiting = sorted(jobs.values(), key=lambda job: len(job.text.text))
     running: dict[Future[AudioFile], _Job] = {}
     done = 0
+    failure: BaseException | None = None
     with ThreadPoolExecutor(WORKERS, thread_name_prefix="prompts") as pool:
         while waiting or running:
             while waiting and len(running) < 2 * WORKERS:
@@ -262,10 +253,18 @@ def _render_all(
             finished, _ = wait(running, return_when=FIRST_COMPLETED)
             for future in finished:
                 job = running.pop(future)
+                error = future.exception()
+                if error is not None:
+                    # What is being spoken is finished and kept; nothing new is begun.
+                    failure = failure or error
+                    waiting.clear()
+                    continue
                 manifest.files[job.key] = future.result()
                 done += 1
                 if progress is not None:
                     progress(done, len(jobs), f"{job.text.language} {job.text.name}")
+    if failure is not None:
+        raise failure
 
 
 def _union(formats: tuple[Codec, ...], known: Iterable[str]) -> tuple[Codec, ...]:

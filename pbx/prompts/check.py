@@ -141,18 +141,12 @@ def _check_sound(file: Path, sound: audio.Sound, text: Text) -> list[_Doubt]:
 
 def _check_recording(text: Text, recording: studio.Recording) -> list[Finding]:
     """What levelling would hide: a recording that was cut off before it reached us."""
-    try:
-        sound = audio.read(recording.data, str(recording.file))
-    except audio.AudioError as error:
-        fault, what = Fault.UNREADABLE, str(error)
-    else:
-        run = audio.longest_clipped_run(sound, full_scale=0.999)
-        if audio.speech_level(sound) < audio.SILENT_DBFS:
-            fault, what = Fault.SILENT, f"{recording.file} is silent"
-        elif run >= CLIPPED_RUN:
-            fault = Fault.CLIPPED
-            what = f"{recording.file} stands at full scale for {run} samples in a row"
-        else:
-            return []
-    action = "have it delivered again; without a usable recording the text is synthesised"
-    return [Finding(fault, text.name, text.language, what, action)]
+    bad = studio.unusable(recording, text)
+    if bad is not None:
+        return [bad]
+    run = audio.longest_clipped_run(audio.read(recording.data), full_scale=0.999)
+    if run < CLIPPED_RUN:
+        return []
+    what = f"{recording.file} stands at full scale for {run} samples in a row"
+    action = "have it recorded again with less gain"
+    return [Finding(Fault.CLIPPED, text.name, text.language, what, action)]

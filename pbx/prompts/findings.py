@@ -16,13 +16,13 @@ class Fault(StrEnum):
     CLIPPED = "clipped"
     TOO_SHORT = "too short"
     WRONG_LENGTH = "wrong length"
-    UNREADABLE = "unreadable"
+    UNUSABLE = "unusable recording"
     UNUSED = "unused"
 
     @property
     def stop(self) -> bool:
         """True: callers hear it. False: a synthesised voice speaks instead, or nothing changes."""
-        return self not in {Fault.STALE_RECORDING, Fault.UNREADABLE, Fault.UNUSED}
+        return self not in {Fault.STALE_RECORDING, Fault.UNUSABLE, Fault.UNUSED}
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,7 @@ from typing import Final
 
 from incident.content import Text
 from incident.home import Home
+from pbx.prompts import audio
 from pbx.prompts.findings import Fault, Finding
 from pbx.prompts.manifest import FirstSeen, Manifest
 
@@ -33,6 +34,20 @@ class Recordings:
 
     use: dict[tuple[str, str], Recording]
     findings: tuple[Finding, ...]
+
+
+def unusable(recording: Recording, text: Text) -> Finding | None:
+    """Why a recording cannot be played at all; none for one that can."""
+    try:
+        sound = audio.read(recording.data, str(recording.file))
+    except audio.AudioError as error:
+        reason = str(error)
+    else:
+        if audio.speech_level(sound) >= audio.SILENT_DBFS:
+            return None
+        reason = f"{recording.file} is silent"
+    action = "have it delivered again; until then the text is synthesised"
+    return Finding(Fault.UNUSABLE, text.name, text.language, reason, action)
 
 
 def recording_key(incident: str, text: Text) -> str:
