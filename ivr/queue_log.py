@@ -1,0 +1,75 @@
+"""What Asterisk's own queue log knows of calls that nobody else was there to see.
+
+Format: ``epoch|unique id|queue|agent|event|data...`` (ENTERQUEUE's data holds the caller's
+number: only the fields named here are ever read).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from incident.outcomes import CallOutcome
+
+TAIL_BYTES: Final = 32 * 1024 * 1024
+"""How much of the end of the log is read; a call takes about 300 bytes."""
+
+_COMPLETE: Final = frozenset({"COMPLETEAGENT", "COMPLETECALLER", "ATTENDEDTRANSFER"})
+_WITHOUT_AGENT: Final = frozenset({"EXITWITHTIMEOUT", "EXITEMPTY", "EXITWITHKEY", "FULL"})
+
+
+@dataclass(slots=True)
+class Waited:
+    """What the log says of one call. Times are Unix seconds (whole ones in the log)."""
+
+    queue: str
+    entered_at: float | None = None
+    connected_at: float | None = None
+    agent: str | None = None
+    ended_at: float | None = None
+    outcome: CallOutcome | None = None
+
+
+def parse(lines: Iterable[str]) -> dict[str, Waited]:
+    """Every call of the lines, by unique id. Lines that are none are left out."""
+    calls: dict[str, Waited] = {}
+    for line in lines:
+        fields = line.rstrip("\n").split("|")
+        if len(fields) < 5 or not fields[1] or fields[1] == "NONE":
+            continue
+        try:
+            at = float(fields[0])
+        except ValueError:
+            continue
+        call = calls.setdefault(fields[1], Waited(fields[2]))
+        _note(call, at, fields[3], fields[4])
+    return calls
+
+
+def _note(call: Waited, at: float, agent: str, event: str) -> None:
+    if event == "ENTERQUEUE":
+        call.entered_at = at
+    elif event == "CONNECT":
+        call.connected_at, call.agent = at, agent
+        call.outcome = CallOutcome.AGENT
+    elif event in _COMPLETE:
+        call.agent = agent
+        call.ended_at, call.outcome = at, CallOutcome.AGENT
+    elif event == "ABANDON":
+        call.ended_at, call.outcome = at, CallOutcome.ABANDONED_WAITING
+    elif event in _WITHOUT_AGENT:
+        call.ended_at, call.outcome = at, CallOutcome.NO_AGENT
+
+
+def read(file: Path) -> dict[str, Waited]:
+    """The end of a queue log; nothing where there is none. Blocks; raises OSError."""
+    try:
+        with file.open("rb") as stream:
+            size = stream.seek(0, 2)
+            stream.seek(max(0, size - TAIL_BYTES))
+            lines = (line.decode("utf-8", "replace") for line in stream)
+            return parse(lines)
+    except FileNotFoundError:
+        return {}

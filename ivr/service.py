@@ -1,0 +1,245 @@
+"""The hotline service: ``python -m ivr.service --home HOME``."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import logging
+import signal
+import sys
+from collections.abc import Awaitable, Callable
+from contextlib import AsyncExitStack
+from typing import Final
+
+import uvloop
+from sqlalchemy import select
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+
+from incident.events import BadBroker, EventPublisher
+from incident.exposition import Exposition
+from incident.home import Home
+from incident.log import configure
+from incident.metrics import AGI_TURN
+from incident.privacy import Keyring, PrivacyError
+from incident.settings import Settings, SettingsError, load_settings
+from incident.store.engine import Store, StoreError, migrate, open_store
+from incident.store.schema import AgentRow
+from ivr.agents import Agents
+from ivr.callback_spool import CallbackSpool
+from ivr.calls import CallBook
+from ivr.flows.hotline import Hotline
+from ivr.journal import Journal
+from ivr.reconcile import Reconciler
+from ivr.served import Incidents
+from ivr.waiting import Waiting
+from pbx.agi import AgiServer
+from pbx.ami import AmiClient, AmiError
+from pbx.render import read_secrets
+
+log: Final = logging.getLogger(__name__)
+
+SERVICE: Final = "hotline"
+ROUTE: Final = "hotline"
+POLL_SECONDS: Final = 1.0
+SHOW_SECONDS: Final = 0.5
+GRACE_SECONDS: Final = 2.0
+"""At stop: how long callers may go on here before the emergency path takes them over."""
+_RECONCILE_RETRY: Final = 2.0
+
+
+class HotlineService:
+    """Everything of the service, started in order and stopped in the opposite one."""
+
+    def __init__(self, home: Home, settings: Settings, store: Store) -> None:
+        self._home = home
+        self._settings = settings
+        self._store = store
+        node, bind, asterisk = settings.node, settings.bind, settings.asterisk
+        account = read_secrets(home)
+        self._nudged = asyncio.Event()
+        self._linked = asyncio.Event()
+        self._failing: set[str] = set()
+        self.events = EventPublisher(settings.mqtt_url(), node, SERVICE, on_nudge=self._nudged.set)
+        self.journal = Journal(store)
+        self.incidents = Incidents(store, home)
+        self.book = CallBook(node, self.journal, self.events)
+        self.agents = Agents(settings.agents.wrapup_seconds)
+        self.waiting = Waiting(self.incidents, self.book, self.agents, self.events)
+        self.reconciler = Reconciler(
+            node=node,
+            store=store,
+            incidents=self.incidents,
+            book=self.book,
+            agents=self.agents,
+            log_file=home.asterisk / "log" / "queue_log",
+        )
+        self.spool = CallbackSpool(
+            store, home.callback_spool, self.incidents.keys, self.reconciler.left_number
+        )
+        self.ami = AmiClient(bind, asterisk.ami_port, account.ami_user, account.ami_secret)
+        flow = Hotline(self.incidents, self.book, self.journal, store)
+        self.agi = AgiServer(bind, asterisk.agi_port, {ROUTE: flow}, observe_turn=AGI_TURN.observe)
+        self.exposition = Exposition(bind, settings.metrics.hotline_port, self.health)
+
+    def health(self) -> dict[str, bool]:
+        return {
+            "asterisk": self.ami.connected,
+            "broker": self.events.connected,
+            "database": "poll" not in self._failing,
+            "incidents": bool(self.incidents.all),
+        }
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Serve until ``stop``. Raises OSError where an address cannot be had."""
+        async with AsyncExitStack() as stack:
+            await self.events.start()
+            stack.push_async_callback(self.events.stop)
+            await self.journal.start()
+            stack.push_async_callback(self.journal.stop)
+            stack.callback(self.book.close)
+            await self._poll()
+            restored = await self.reconciler.restore()
+            stack.callback(self.ami.on_link(self._link))
+            stack.callback(self.waiting.connect(self.ami))
+            await self.ami.start()
+            stack.push_async_callback(self.ami.stop)
+            await self.exposition.start()
+            stack.push_async_callback(self.exposition.stop)
+            await self.agi.start()
+            stack.push_async_callback(self.agi.stop, GRACE_SECONDS)
+            await self._take_callbacks()
+            log.info(
+                "the hotline serves %d incidents; %d calls were open",
+                len(self.incidents.all),
+                restored,
+            )
+            await self._serve(stop)
+            log.info("the hotline stops; %d callers are being talked with", self.agi.active)
+
+    async def _serve(self, stop: asyncio.Event) -> None:
+        tasks = [
+            asyncio.create_task(self._every(POLL_SECONDS, self._poll, self._nudged), name="poll"),
+            asyncio.create_task(
+                self._every(POLL_SECONDS, self._take_callbacks), name="callback-spool"
+            ),
+            asyncio.create_task(self._show(), name="show-queues"),
+            asyncio.create_task(self._reconcile(), name="reconcile"),
+        ]
+        stopped = asyncio.create_task(stop.wait(), name="stop")
+        try:
+            done, _ = await asyncio.wait([*tasks, stopped], return_when=asyncio.FIRST_COMPLETED)
+            for task in done:
+                task.result()  # none of them ends by itself
+        finally:
+            for task in (*tasks, stopped):
+                task.cancel()
+            await asyncio.gather(*tasks, stopped, return_exceptions=True)
+
+    @staticmethod
+    async def _every(
+        seconds: float, work: Callable[[], Awaitable[None]], sooner: asyncio.Event | None = None
+    ) -> None:
+        signal_ = sooner or asyncio.Event()
+        while True:
+            try:
+                async with asyncio.timeout(seconds):
+                    await signal_.wait()
+            except TimeoutError:
+                pass
+            signal_.clear()
+            await work()
+
+    async def _poll(self) -> None:
+        try:
+            await self.incidents.refresh()
+            async with self._store.read() as session:
+                self.agents.know(
+                    await session.scalars(select(AgentRow.number).where(AgentRow.active))
+                )
+        except (SQLAlchemyError, StoreError, OSError) as error:
+            self._failed("poll", "the database cannot be read", error)
+        except PrivacyError as error:
+            self._failed("poll", str(error), error)
+        else:
+            self._failing.discard("poll")
+
+    async def _take_callbacks(self) -> None:
+        try:
+            taken = await self.spool.take()
+        except (SQLAlchemyError, StoreError, OSError) as error:
+            self._failed("spool", "call-backs cannot be taken over", error)
+        else:
+            self._failing.discard("spool")
+            if taken:
+                log.info("took over %d call-back requests of the emergency path", taken)
+
+    def _failed(self, what: str, message: str, error: Exception) -> None:
+        level = logging.DEBUG if what in self._failing else logging.ERROR
+        self._failing.add(what)
+        log.log(level, "%s (%s)", message, type(error).__name__)
+
+    async def _show(self) -> None:
+        while True:
+            self.waiting.show()
+            await asyncio.sleep(SHOW_SECONDS)
+
+    def _link(self, up: bool) -> None:
+        if up:
+            self._linked.set()
+        else:
+            self._linked.clear()
+            self.agents.lost()
+
+    async def _reconcile(self) -> None:
+        while True:
+            await self._linked.wait()
+            self._linked.clear()
+            try:
+                await self.reconciler.with_asterisk(self.ami)
+            except (AmiError, OSError, SQLAlchemyError, StoreError) as error:
+                self._failed("reconcile", "calls could not be reconciled", error)
+                await asyncio.sleep(_RECONCILE_RETRY)
+                if self.ami.connected:
+                    self._linked.set()
+            else:
+                self._failing.discard("reconcile")
+
+
+async def serve(home: Home, settings: Settings) -> None:
+    """Run the service until SIGTERM or SIGINT."""
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    url = settings.database_url(home)
+    await migrate(url)
+    async with open_store(url, Keyring.open(home)) as store:
+        await HotlineService(home, settings, store).run(stop)
+
+
+def main(argv: list[str] | None = None) -> int:
+    """The program. Exit status 0 after a stop, 1 when it cannot run; the reason is logged."""
+    parser = argparse.ArgumentParser(prog="python -m ivr.service", description=__doc__)
+    parser.add_argument("--home", required=True, help="the home folder")
+    home = Home.at(parser.parse_args(argv).home)
+    try:
+        settings = load_settings(home)
+    except SettingsError as error:
+        print(error, file=sys.stderr)
+        return 1
+    configure(SERVICE, settings.node)
+    try:
+        uvloop.run(serve(home, settings))
+    except (OSError, StoreError, PrivacyError, BadBroker, SQLAlchemyError) as error:
+        log.critical("the hotline cannot run: %s", _reason(error))
+        return 1
+    return 0
+
+
+def _reason(error: Exception) -> str:
+    """A database error's own text, without the statement and its values."""
+    return str(error.orig) if isinstance(error, DBAPIError) else str(error)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
