@@ -21,7 +21,7 @@ from pbx.emergency_pack import write_emergency_pack
 from pbx.prompts.audio import formats_for
 from pbx.prompts.book import PromptBook, go_live
 from pbx.prompts.build import BuildReport, build
-from pbx.prompts.core_sounds import link_core_sounds
+from pbx.prompts.core_sounds import convert_music, link_core_sounds
 from pbx.reload import reload_asterisk
 from pbx.render import AgentPhone, HotlineNumber, read_secrets, render_asterisk
 from pbx.runtime.part import Part
@@ -94,7 +94,7 @@ async def render_home(home: Home, settings: Settings, tree: Tree, store: Store) 
         settings,
         modules=tree.modules,
         share=tree.data,
-        moh=tree.moh,
+        moh=await asyncio.to_thread(convert_music, tree.moh, formats_for(settings)),
         incidents=[HotlineNumber(each.id, each.did, each.plan.languages) for each in incidents],
         agents=phones,
     )

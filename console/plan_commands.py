@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import time
+from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, cast
 
 import typer
 
@@ -23,13 +24,12 @@ from console.door import (
     store_of,
     table,
 )
-from incident.plan import load_plan
-from incident.plan.check import check_plan
+from incident.plan import check_plan, describe_problems, load_plan
 from incident.store.agents import add_agent, list_agents
 from incident.store.incidents import active_incidents
 from pbx.prompts.build import build
 from pbx.prompts.check import check
-from pbx.prompts.script import recording_script
+from pbx.prompts.script import Layout, recording_script
 from pbx.runtime.tree import ensure_tree
 
 incident_app = typer.Typer(no_args_is_help=True, help="Incident plans: check, put in force.")
@@ -44,18 +44,13 @@ def incident_check(plan: PlanArgument, as_json: JsonOption = False) -> None:
     """Explain every mistake of a plan, with its line."""
     problems = check_plan(plan)
     if as_json:
-        print_json([vars_of(problem) for problem in problems])
-    for problem in problems if not as_json else ():
-        err.print(f"{plan}:{problem.line}:{problem.column}  {problem.where}: {problem.message}")
+        print_json([asdict(problem) for problem in problems])
+    elif problems:
+        err.print(describe_problems(str(plan), problems), markup=False, soft_wrap=True)
     if problems:
-        raise Refused(f"{plan}: {len(problems)} mistakes; nothing was changed")
+        raise Refused(f"{plan}: {len(problems)} mistakes; mend them and check again")
     if not as_json:
         out.print(f"{plan}: no mistakes")
-
-
-def vars_of(problem: object) -> dict[str, object]:
-    """A problem's fields for JSON."""
-    return {name: getattr(problem, name) for name in ("line", "column", "where", "message")}
 
 
 @incident_app.command("activate")
@@ -79,12 +74,20 @@ async def _activate(where: Path, plan: Path) -> None:
 
 
 @prompts_app.command("build")
-def prompts_build(plan: PlanArgument, home: HomeOption = DEFAULT_HOME) -> None:
+def prompts_build(
+    plan: PlanArgument,
+    again: Annotated[bool, typer.Option("--again", help="Render what is there, too.")] = False,
+    home: HomeOption = DEFAULT_HOME,
+) -> None:
     """Render every text of a plan that is new or has changed. Puts nothing on the air."""
     at, settings = settings_of(home)
     ensure_tree(settings, err.print)
     with Bar("prompts") as bar:
-        report = build(at, load_plan(plan), settings, progress=bar)
+        report = build(at, load_plan(plan), settings, progress=bar, again=again)
+    for finding in report.findings:
+        err.print(str(finding), markup=False)
+    if report.fell_back:
+        err.print(f"offline engines were used: {report.fell_back}", markup=False)
     out.print(f"{report.rendered} rendered, {report.reused} unchanged, {report.studio} from studio")
 
 
@@ -94,16 +97,21 @@ def prompts_check(plan: PlanArgument, home: HomeOption = DEFAULT_HOME) -> None:
     at, settings = settings_of(home)
     report = check(at, load_plan(plan), settings)
     for finding in report.findings:
-        err.print(str(finding))
-    if report.findings:
-        raise Refused(f"{len(report.findings)} prompts need attention")
-    out.print("every prompt is there, current and audible")
+        err.print(str(finding), markup=False)
+    if not report.ok:
+        raise Refused("callers would hear the faults above; next: breachline prompts build PLAN")
+    out.print(f"{report.checked} prompts are there, current and audible")
 
 
 @prompts_app.command("script")
-def prompts_script(plan: PlanArgument) -> None:
-    """Print a recording script for a voice artist (Markdown)."""
-    typer.echo(recording_script(load_plan(plan)))
+def prompts_script(
+    plan: PlanArgument,
+    layout: Annotated[str, typer.Option(help="markdown, html or text.")] = "markdown",
+) -> None:
+    """Print a recording script for a voice artist."""
+    if layout not in ("markdown", "html", "text"):
+        raise Refused(f"there is no layout {layout!r}; there are: markdown, html, text")
+    typer.echo(recording_script(load_plan(plan), cast(Layout, layout)))
 
 
 @agents_app.command("add")

@@ -128,16 +128,9 @@ def ensure_tree(settings: Settings, report: Callable[[str], None]) -> Tree:
     """
     if settings.asterisk.root is not None:
         return _installed_tree(settings.asterisk.root)
-    arch = architecture()
-    if arch is None:
-        raise TreeError(
-            "looked for a Debian tree for this machine",
-            f"{os.uname().machine} is not one that it is built for",
-            'install Asterisk 20 or newer and set [asterisk] root = "/" in breachline.toml',
-        )
-    packages = read_packages()
+    arch, packages = _supported(), read_packages()
     cache = cache_dir()
-    final = cache / f"tree-{tree_key(packages, arch.machine)}"
+    final = _place(arch, packages)
     if not final.is_dir():
         try:
             cache.mkdir(parents=True, exist_ok=True)
@@ -152,6 +145,33 @@ def ensure_tree(settings: Settings, report: Callable[[str], None]) -> Tree:
                 "set XDG_CACHE_HOME to a folder that you may write to",
             ) from error
     return private_tree(final, arch)
+
+
+def find_tree(settings: Settings) -> Tree | None:
+    """The programs that the settings ask for, or None while the private tree is not built.
+
+    Raises TreeError where there can be none.
+    """
+    if settings.asterisk.root is not None:
+        return _installed_tree(settings.asterisk.root)
+    arch = _supported()
+    final = _place(arch, read_packages())
+    return private_tree(final, arch) if final.is_dir() else None
+
+
+def _supported() -> Architecture:
+    arch = architecture()
+    if arch is None:
+        raise TreeError(
+            "looked for a Debian tree for this machine",
+            f"{os.uname().machine} is not one that it is built for",
+            'install Asterisk 20 or newer and set [asterisk] root = "/" in breachline.toml',
+        )
+    return arch
+
+
+def _place(arch: Architecture, packages: tuple[str, ...]) -> Path:
+    return cache_dir() / f"tree-{tree_key(packages, arch.machine)}"
 
 
 def _installed_tree(root: Path) -> Tree:
