@@ -25,6 +25,8 @@ from incident.contacts.batches import Row
 from incident.contacts.errors import ImportRunning
 from incident.store.upgrade import BUSY_SECONDS
 
+DATABASE_ERRORS = (sqlite3.Error, psycopg.Error)
+
 _CLEAN_ROWS = 5000
 _PAUSE_SECONDS = 0.02
 _LOCK_SPACE = 0x42524C49

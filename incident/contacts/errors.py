@@ -52,3 +52,13 @@ class ReportUnwritable(ContactsError):
             f"the report of rejected rows cannot be written to {path}: {reason}; "
             "name another place for it"
         )
+
+
+class DatabaseRefused(ContactsError):
+    """The database failed in the middle of the import; nothing of it counts."""
+
+    def __init__(self, reason: str, *, cleaned: bool) -> None:
+        self.reason = reason
+        self.cleaned = cleaned
+        rest = "" if cleaned else "; the next import removes what was written so far"
+        super().__init__(f"the database failed ({reason}), nothing was imported{rest}")

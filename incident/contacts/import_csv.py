@@ -16,7 +16,8 @@ from pathlib import Path
 from sqlalchemy.engine import URL
 
 from incident.contacts.batches import Batch, Row, batches
-from incident.contacts.doors import Begun, Door, Stored, open_door
+from incident.contacts.doors import DATABASE_ERRORS, Begun, Door, Stored, open_door
+from incident.contacts.errors import DatabaseRefused
 from incident.contacts.report import Rejection, Report
 from incident.contacts.rows import Accepts
 from incident.contacts.source import Source, examine
@@ -95,6 +96,15 @@ async def import_contacts(
         raise
 
 
+def _abandoned(door: Door) -> bool:
+    """Whether what was written could be taken back; if not, the next import does it."""
+    try:
+        door.abandon()
+    except DATABASE_ERRORS:
+        return False
+    return True
+
+
 class _Stopped(Exception):
     """The import was cancelled; nothing of it stays."""
 
@@ -128,8 +138,10 @@ class _Import:
                     self._write(door, import_id, batch, report)
                     self._tell(source, batch)
                 door.commit(self.now, self.added, self.known, self.rejected)
+            except DATABASE_ERRORS as error:
+                raise DatabaseRefused(str(error), cleaned=_abandoned(door)) from error
             except BaseException:
-                door.abandon()
+                _abandoned(door)
                 raise
             return ImportReport(self.added, self.known, self.rejected, report.keep())
 

@@ -140,6 +140,8 @@ def _sqlite_engine(url: URL, *, read_only: bool) -> AsyncEngine:
         cursor.execute("PRAGMA synchronous=NORMAL")
         cursor.execute("PRAGMA foreign_keys=ON")
         cursor.execute("PRAGMA temp_store=MEMORY")
+        # What an import or a flood made of the log does not stay on the disk for ever.
+        cursor.execute("PRAGMA journal_size_limit=67108864")
         if read_only:
             cursor.execute("PRAGMA query_only=ON")
         cursor.close()

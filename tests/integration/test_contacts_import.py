@@ -10,7 +10,10 @@ import signal
 import stat
 import sys
 import threading
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -18,6 +21,7 @@ from hypothesis import strategies as st
 from sqlalchemy import func, select
 
 from incident.contacts import (
+    DatabaseRefused,
     HeaderRefused,
     ImportReport,
     ImportRunning,
@@ -26,7 +30,14 @@ from incident.contacts import (
     import_contacts,
 )
 from incident.contacts import batches as batches_module
-from incident.contacts.doors import Begun, open_door
+from incident.contacts.batches import Row
+from incident.contacts.doors import (
+    DATABASE_ERRORS,
+    Begun,
+    PostgresDoor,
+    SqliteDoor,
+    open_door,
+)
 from incident.contacts.errors import ReportUnwritable
 from incident.home import Home
 from incident.privacy import Keyring
@@ -276,73 +287,62 @@ async def test_progress_reaches_the_end_in_this_loop(
     assert threads == {threading.main_thread()}
 
 
+@dataclass
+class Pause:
+    """After its first batch an import sets ``reached`` and waits for ``go_on``."""
+
+    reached: asyncio.Event
+    go_on: threading.Event
+
+
+@pytest.fixture
+async def pause(small_batches: None, monkeypatch: pytest.MonkeyPatch) -> Pause:
+    door = PostgresDoor if on_postgres() else SqliteDoor
+    insert, loop = door.insert, asyncio.get_running_loop()
+    pause = Pause(asyncio.Event(), threading.Event())
+
+    def insert_and_wait(self: Any, rows: Sequence[Row]) -> int:
+        added = insert(self, rows)
+        loop.call_soon_threadsafe(pause.reached.set)
+        assert pause.go_on.wait(30)
+        return added
+
+    monkeypatch.setattr(door, "insert", insert_and_wait)
+    return pause
+
+
 async def test_cancelling_takes_back_what_was_written(
-    store: Store, incident: ActiveIncident, source: Path, small_batches: None
+    store: Store, incident: ActiveIncident, source: Path, pause: Pause
 ) -> None:
-    write(source, *(line(f"A{i}") for i in range(5000)))
-    begun = asyncio.Event()
-
-    async def run() -> ImportReport:
-        return await import_contacts(
-            store, incident, source, progress=lambda _: begun.set(), now=NOW
-        )
-
-    task = asyncio.create_task(run(), name="import")
-    await begun.wait()
+    write(source, *(line(f"A{i}") for i in range(100)))
+    task = asyncio.create_task(import_contacts(store, incident, source, now=NOW), name="import")
+    await pause.reached.wait()
+    assert await count(store, ContactRow) == 3
     task.cancel()
+    await asyncio.sleep(0)
+    pause.go_on.set()
     with pytest.raises(asyncio.CancelledError):
         await task
     assert await count(store, ContactRow) == await count(store, ImportRow) == 0
-    assert figures(await import_contacts(store, incident, source, now=NOW)) == (5000, 0, 0)
+    assert figures(await import_contacts(store, incident, source, now=NOW)) == (100, 0, 0)
 
 
-async def test_others_write_between_batches(
-    store: Store, incident: ActiveIncident, source: Path, small_batches: None
+async def test_others_write_between_batches_and_see_none_of_it(
+    store: Store, incident: ActiveIncident, source: Path, pause: Pause
 ) -> None:
-    write(source, *(line(f"A{i}") for i in range(3000)))
-    begun, ended = asyncio.Event(), asyncio.Event()
-
-    async def run() -> None:
-        await import_contacts(store, incident, source, progress=lambda _: begun.set(), now=NOW)
-        ended.set()
-
-    task = asyncio.create_task(run(), name="import")
-    await begun.wait()
-    written = 0
-    while not ended.is_set() and written < 3:
-        async with store.write() as session:
-            session.add(
-                AgentRow(
-                    number=f"{written:03d}",
-                    incidents="a",
-                    languages="en",
-                    secret_enc=b"",
-                    created_at=NOW,
-                )
-            )
-        written += 1
-    still_running = not ended.is_set()
-    await task
-    assert still_running
-    assert len(await contacts(store)) == 3000
-
-
-async def test_uncommitted_rows_do_not_count(
-    store: Store, incident: ActiveIncident, source: Path, small_batches: None
-) -> None:
-    write(source, *(line(f"A{i}") for i in range(3000)))
-    counted: list[int] = []
-    begun = asyncio.Event()
-    task = asyncio.create_task(
-        import_contacts(store, incident, source, progress=lambda _: begun.set(), now=NOW),
-        name="import",
-    )
-    await begun.wait()
-    while not task.done():
-        counted.append(len(await contacts(store)))
-    await task
-    assert set(counted) <= {0, 3000}
-    assert counted[0] == 0
+    write(source, *(line(f"A{i}") for i in range(10)))
+    task = asyncio.create_task(import_contacts(store, incident, source, now=NOW), name="import")
+    await pause.reached.wait()
+    async with store.write() as session:
+        session.add(
+            AgentRow(number="101", incidents="a", languages="en", secret_enc=b"", created_at=NOW)
+        )
+    assert await contacts(store) == []
+    pause.go_on.set()
+    assert figures(await task) == (10, 0, 0)
+    assert len(await contacts(store)) == 10
+    async with store.read() as session:
+        assert await session.get(AgentRow, "101") is not None
 
 
 async def test_a_second_import_at_the_same_time_is_refused(
@@ -355,6 +355,30 @@ async def test_a_second_import_at_the_same_time_is_refused(
             await import_contacts(store, incident, source, now=NOW)
     assert figures(await import_contacts(store, incident, source, now=NOW)) == (1, 0, 0)
     assert await count(store, ImportRow) == 1
+
+
+async def test_a_database_that_fails_is_said_in_words_and_nothing_counts(
+    store: Store,
+    incident: ActiveIncident,
+    source: Path,
+    small_batches: None,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    write(source, *(line(f"A{i}") for i in range(20)))
+    door = PostgresDoor if on_postgres() else SqliteDoor
+    insert, calls = door.insert, 0
+
+    def fail_later(self: Any, rows: Sequence[Row]) -> int:
+        nonlocal calls
+        calls += 1
+        if calls == 3:
+            raise DATABASE_ERRORS[on_postgres()]("disk is full")
+        return insert(self, rows)
+
+    monkeypatch.setattr(door, "insert", fail_later)
+    with pytest.raises(DatabaseRefused, match=r"disk is full.*nothing was imported$"):
+        await import_contacts(store, incident, source, now=NOW)
+    assert await count(store, ContactRow) == await count(store, ImportRow) == 0
 
 
 SCRIPT = """
