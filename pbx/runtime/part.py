@@ -18,6 +18,8 @@ class Part:
     ``ready`` is asked again and again until it says True; OSError from it means not yet.
     ``env`` is added to our own environment. Times are in seconds. ``adopt``: a process left over
     from a supervisor that was killed is kept rather than replaced (Asterisk, which holds callers).
+    ``end_if_silent``: one that runs but no longer answers ``ready`` is killed and started again
+    (a service whose event loop is stuck holds its callers in silence).
     """
 
     name: str
@@ -30,6 +32,7 @@ class Part:
     stop_signal: signal.Signals = signal.SIGTERM
     stop_timeout: float = 10.0
     adopt: bool = False
+    end_if_silent: bool = False
 
 
 @dataclass(frozen=True, slots=True)

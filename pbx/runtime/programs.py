@@ -148,6 +148,7 @@ def python_service(name: str, module: str, home: Home, host: str, metrics_port: 
         log=home.log / f"{name}.log",
         ready=ready,
         stop_timeout=15.0,
+        end_if_silent=True,
     )
 
 

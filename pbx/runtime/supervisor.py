@@ -22,6 +22,9 @@ log = logging.getLogger(__name__)
 
 PROBE_EVERY: Final = 0.1
 PROBE_TIMEOUT: Final = 5.0
+WATCH_EVERY: Final = 3.0
+"""Seconds between looks at a part that is to be ended when it falls silent."""
+WATCH_MISSES: Final = 2
 ADOPT_TIMEOUT: Final = 5.0
 """Seconds that a left-over process has to show that it is ready."""
 LEFT_OVER_TIMEOUT: Final = 10.0
@@ -118,7 +121,7 @@ class Supervisor:
         """Restart the part whenever it ends."""
         backoff = Backoff()
         while True:
-            await process.exited.wait()
+            await self._watch(part, process)
             uptime = time.monotonic() - process.since
             why = f"{describe_exit(process.code)} after {uptime:.1f} s"
             await process.end_group()
@@ -130,6 +133,21 @@ class Supervisor:
             elif not process.exited.is_set():
                 log.warning("%s: %s; ending it to start it again", part.name, reason)
                 await process.stop(part.stop_signal, part.stop_timeout)
+
+    async def _watch(self, part: Part, process: Process) -> None:
+        """Wait until the process ends; end it ourselves when it runs but answers no more."""
+        silent = 0
+        while not process.exited.is_set():
+            try:
+                async with asyncio.timeout(WATCH_EVERY):
+                    await process.exited.wait()
+            except TimeoutError:
+                if not part.end_if_silent:
+                    continue
+                silent = 0 if await _answers(part) else silent + 1
+                if silent >= WATCH_MISSES:
+                    log.warning("%s runs but does not answer; killing it", part.name)
+                    await process.stop(signal.SIGKILL, part.stop_timeout)
 
     async def _restart(self, part: Part, backoff: Backoff, uptime: float, why: str) -> Process:
         """Start the part again, as often as it takes."""
@@ -266,6 +284,14 @@ class Supervisor:
         if self._lock is not None:
             self._lock.close()
             self._lock = None
+
+
+async def _answers(part: Part) -> bool:
+    try:
+        async with asyncio.timeout(PROBE_TIMEOUT):
+            return await part.ready()
+    except (OSError, TimeoutError):
+        return False
 
 
 def _adoptable(part: Part | None, record: Record) -> bool:

@@ -131,6 +131,21 @@ async def test_killed_part_is_started_again(tmp_path: Path) -> None:
         assert record.pid == ready[1].pid
 
 
+async def test_part_that_runs_but_answers_no_more_is_replaced(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pbx.runtime.supervisor.WATCH_EVERY", 0.05)
+    watch = Watch()
+    parts = [part(tmp_path, "stuck", end_if_silent=True), part(tmp_path, "patient")]
+    async with running(parts, tmp_path / "run", watch) as it:
+        before, patient = pid_of(it, "stuck"), pid_of(it, "patient")
+        (tmp_path / "stuck.mark").unlink()
+        (tmp_path / "patient.mark").unlink()
+        await watch.until("stuck", "ready", 2)
+        assert pid_of(it, "stuck") != before
+        assert pid_of(it, "patient") == patient
+
+
 async def test_crash_loop_waits_longer_each_time_and_warns_once(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
