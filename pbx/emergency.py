@@ -76,6 +76,7 @@ class EmergencyCall:
         if wants_callback and (phone := self._take_number()):
             self._spool(phone)
             self._play(texts.THANKS, _ANY_KEY)
+            self._play(texts.GOODBYE, _ANY_KEY)
             return "hangup"
         self._play(texts.TO_AGENT, _ANY_KEY)
         return "queue"

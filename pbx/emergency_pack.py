@@ -26,6 +26,7 @@ ENTER_NUMBER: Final = "callback.enter_number"
 CONFIRM: Final = "callback.confirm"
 INVALID: Final = "callback.invalid"
 THANKS: Final = "callback.thanks"
+GOODBYE: Final = "goodbye"
 
 PROMPTS: Final = (
     OFFER_LANGUAGE,
@@ -36,6 +37,7 @@ PROMPTS: Final = (
     CONFIRM,
     INVALID,
     THANKS,
+    GOODBYE,
 )
 """Names of the texts that the emergency path speaks, in every language."""
 

@@ -176,6 +176,7 @@ def test_a_number_is_taken_sealed_and_the_call_ends(home: Home) -> None:
         "es/callback-enter-number",
         "es/callback-confirm",
         "es/callback-thanks",
+        "es/goodbye",
     ]
     assert call.said == ["8005550123"]
     assert call.variables["BL_NEXT"] == "hangup"
