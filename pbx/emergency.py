@@ -170,7 +170,8 @@ class EmergencyCall:
         if language == self._language:
             return
         self._language = language
-        self._agi.set_variable(names.LANGUAGE, language)
+        # Inherited (two underscores), as the hotline leaves it.
+        self._agi.set_variable(f"__{names.LANGUAGE}", language)
         self._agi.set_variable("CHANNEL(language)", language)
 
 

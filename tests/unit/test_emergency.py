@@ -117,7 +117,7 @@ def answer(call: Call, command: str, keys: Keys) -> str:
     verb, _, rest = command.partition(" ")
     if command.startswith("SET VARIABLE"):
         name, value = rest.removeprefix("VARIABLE ").replace('"', "").split(" ", 1)
-        call.variables[name] = value
+        call.variables[name.lstrip("_")] = value
         return "200 result=1"
     if command.startswith("GET VARIABLE"):
         value = call.variables.get(rest.removeprefix("VARIABLE ").strip('"'), "")
