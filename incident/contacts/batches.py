@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -48,9 +49,14 @@ class Batch:
     done: int = 0
 
 
-def batches(source: Source, accepts: Accepts, key: IncidentKey) -> Iterator[Batch]:
-    """Read, check and seal a file's rows. Raises HeaderRefused and SourceUnreadable."""
-    lines = Lines(source)
+def batches(source: Source, accepts: Accepts, key: IncidentKey) -> Generator[Batch, None, None]:
+    """Read, check and seal a file's rows; to be closed. Raises HeaderRefused and
+    SourceUnreadable."""
+    with contextlib.closing(Lines(source)) as lines:
+        yield from _batches(lines, accepts, key)
+
+
+def _batches(lines: Lines, accepts: Accepts, key: IncidentKey) -> Iterator[Batch]:
     table, rest = read_header(lines)
     reader = csv.reader(rest, delimiter=table.delimiter)
     read = row_reader(table, accepts)
@@ -65,7 +71,9 @@ def batches(source: Source, accepts: Accepts, key: IncidentKey) -> Iterator[Batc
             break
         except csv.Error as error:
             raise SourceUnreadable(
-                source.path, f"cannot be read as a table: {error} (is a quote not closed?)", first
+                lines.source.path,
+                f"cannot be read as a table: {error} (is a quote not closed?)",
+                first,
             ) from error
         last = table.line + reader.line_num
         if not fields or (len(fields) == 1 and not fields[0].strip("\0 \t\x1a")):

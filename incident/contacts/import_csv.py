@@ -8,6 +8,7 @@ repeats a reference is found by the database.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -134,9 +135,10 @@ class _Import:
             name = self.path.name[:300]
             import_id = door.begin(Begun(self.incident, name, source.sha256, self.now))
             try:
-                for batch in batches(source, self.accepts, self.key):
-                    self._write(door, import_id, batch, report)
-                    self._tell(source, batch)
+                with contextlib.closing(batches(source, self.accepts, self.key)) as read:
+                    for batch in read:
+                        self._write(door, import_id, batch, report)
+                        self._tell(source, batch)
                 door.commit(self.now, self.added, self.known, self.rejected)
             except DATABASE_ERRORS as error:
                 raise DatabaseRefused(str(error), cleaned=_abandoned(door)) from error

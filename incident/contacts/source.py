@@ -12,7 +12,7 @@ import hashlib
 import io
 import itertools
 import re
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -113,6 +113,7 @@ def _legacy(high: bytes) -> str:
 class Lines:
     """The lines of a source, in memory bounded by a block; ``done`` counts the bytes read.
 
+    To be read once, and closed.
     Iterating raises SourceUnreadable, with the line, where the file does not decode or a line
     is longer than MAX_LINE characters.
     """
@@ -121,11 +122,16 @@ class Lines:
         self.source = source
         self.done = 0
         self._line = 0
+        self._reading = self._blocks()
 
     def __iter__(self) -> Iterator[str]:
-        return itertools.chain.from_iterable(self._blocks())
+        return itertools.chain.from_iterable(self._reading)
 
-    def _blocks(self) -> Iterator[io.StringIO]:
+    def close(self) -> None:
+        """Close the file, also when it was not read to its end."""
+        self._reading.close()
+
+    def _blocks(self) -> Generator[io.StringIO, None, None]:
         decoder = codecs.getincrementaldecoder(self.source.encoding)()
         held = ""
         with self.source.path.open("rb") as file:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -24,7 +25,8 @@ def file(folder: Path, content: str | bytes, encoding: str = "utf-8") -> Path:
 
 
 def read(path: Path) -> str:
-    return "".join(Lines(examine(path)))
+    with closing(Lines(examine(path))) as lines:
+        return "".join(lines)
 
 
 @pytest.mark.parametrize(
@@ -55,7 +57,8 @@ def test_any_utf_8_text_comes_back_whole_whatever_the_block(
         return  # zeros at every second place: taken for UTF-16
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(source_module, "BLOCK_BYTES", block)
-        assert "".join(Lines(source)) == "a\r\nb\rc\n" + text
+        with closing(Lines(source)) as lines:
+            assert "".join(lines) == "a\r\nb\rc\n" + text
 
 
 @pytest.mark.parametrize("ending", ["\n", "\r\n", "\r"])
@@ -94,15 +97,18 @@ def test_a_line_without_end_is_refused_and_not_read_into_memory(
     monkeypatch.setattr(source_module, "MAX_LINE", 5000)
     monkeypatch.setattr(source_module, "BLOCK_BYTES", 1000)
     path = file(tmp_path, HEADER + "\nR1\n" + "x" * 1_000_000)
-    lines = Lines(examine(path))
-    with pytest.raises(SourceUnreadable, match="longer than 5000") as caught:
+    with (
+        closing(Lines(examine(path))) as lines,
+        pytest.raises(SourceUnreadable, match="longer than 5000") as caught,
+    ):
         list(lines)
     assert caught.value.line == 3
     assert lines.done < 10_000
 
 
 def header(folder: Path, content: str) -> tuple[str, dict[str, int], int]:
-    table, _ = read_header(Lines(examine(file(folder, content))))
+    with closing(Lines(examine(file(folder, content)))) as lines:
+        table, _ = read_header(lines)
     return table.delimiter, dict(table.columns), table.line
 
 
