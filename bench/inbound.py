@@ -20,7 +20,7 @@ from console.assemble import activate_plan, render_home, system_parts
 from console.door import store_of
 from drill.sipp import Press, SippResult, run_sipp, scenario
 from incident.home import Home
-from incident.settings import CarrierSettings, Settings
+from incident.settings import Settings, load_settings
 from pbx.runtime.supervisor import Supervisor
 from pbx.runtime.tree import Tree, ensure_tree
 
@@ -28,6 +28,14 @@ BIND, SIPP = "127.0.0.31", "127.0.0.32"
 PLAIN_DID, HOTLINE_DID = "18005550177", "18005550199"
 PLAN = Path(__file__).resolve().parents[1] / "plans" / "sample.yaml"
 PARTS = ("mosquitto", "asterisk", "hotline")
+SETTINGS = f"""
+bind = "{BIND}"
+[prompts]
+engine = "offline"
+[[carrier]]
+name = "sipp"
+host = "{SIPP}"
+"""
 LISTEN_MS = 2500
 PRESSES = [Press(700, "1"), Press(900, "1")]
 
@@ -70,10 +78,11 @@ def run(options: Mapping[str, str]) -> dict[str, object]:
 
 
 async def _run(rate: float, calls: int) -> dict[str, object]:
-    settings = Settings(bind=BIND, carrier=(CarrierSettings(name="sipp", host=SIPP),))
-    tree = await asyncio.to_thread(ensure_tree, settings, _say)
     with tempfile.TemporaryDirectory(prefix="bench-") as folder:
         home = Home.at(folder)
+        await asyncio.to_thread(home.settings_file.write_text, SETTINGS, encoding="utf-8")
+        settings = load_settings(home)
+        tree = await asyncio.to_thread(ensure_tree, settings, _say)
         supervisor = await _start(home, settings, tree)
         try:
             plain = await _phase(supervisor, tree, home, PLAIN_DID, rate, calls)
