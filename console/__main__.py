@@ -6,6 +6,7 @@ Exit codes: 0 done, 1 refused or failed (the reason on standard error), 2 wrong 
 from __future__ import annotations
 
 import sys
+from typing import Final
 
 import typer
 
@@ -19,6 +20,8 @@ from console.plan_commands import agents_app, incident_app, prompts_app
 from console.project_tests import check, test
 from console.refusals import REFUSALS
 from console.up import up
+
+_EXPECTED: Final[tuple[type[Exception], ...]] = (Refused, *REFUSALS)
 
 app = typer.Typer(
     name="breachline",
@@ -46,7 +49,7 @@ def main() -> None:
     """Run one command. What a person can mend is a sentence; anything else is a traceback."""
     try:
         app()
-    except (Refused, *REFUSALS) as error:
+    except _EXPECTED as error:
         err.print(f"refused: {error}", markup=False, soft_wrap=True)
         sys.exit(1)
     except KeyboardInterrupt:
