@@ -198,13 +198,18 @@ class CallBook:
 
     def step(self, call: Call, menu: str, choice: str) -> None:
         """The caller pressed a key in a menu."""
-        if len(call.way) < _WAY:
-            call.way.append(f"{menu}:{choice}")
+        self.note(call, f"{menu}:{choice}")
         label = (call.incident, menu, choice)
         counter = self._choices.get(label)
         if counter is None:
             counter = self._choices[label] = MENU_CHOICES.labels(*label)
         counter.inc()
+
+    @staticmethod
+    def note(call: Call, step: str) -> None:
+        """Something on the caller's way that is no key: what a flow came to."""
+        if len(call.way) < _WAY:
+            call.way.append(step)
 
     def leaf(self, call: Call) -> None:
         """The caller reached an answer."""
@@ -215,7 +220,7 @@ class CallBook:
         """The caller wanted an agent outside of hours, and hears so."""
         if not call.after_hours:
             call.after_hours = True
-            call.way.append(AFTER_HOURS_STEP)
+            self.note(call, AFTER_HOURS_STEP)
             self.save(call)
 
     def callback(self, call: Call, request: CallbackRequest) -> None:

@@ -81,6 +81,9 @@ class Talk:
     def step(self, menu: str, choice: str) -> None:
         self.book.step(self.call, menu, choice)
 
+    def note(self, step: str) -> None:
+        self.book.note(self.call, step)
+
     def leaf(self) -> None:
         self.book.leaf(self.call)
 

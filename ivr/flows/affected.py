@@ -76,12 +76,12 @@ async def affected(talk: Talk, references: References, first: str = "") -> str:
         if found is not None:
             return await _tell(talk, found)
         prompt = "affected.not_found"
-    talk.step("affected", "not_listed")
+    talk.note("affected:not_listed")
     return await talk.say("affected.not_listed_help")
 
 
 async def _tell(talk: Talk, data_types: tuple[str, ...]) -> str:
-    talk.step("affected", "found")
+    talk.note("affected:found")
     talk.leaf()
     key = await talk.say("affected.found")
     for code in data_types:

@@ -65,7 +65,7 @@ async def _keep(
         call=call.id,
         now=talk.book.now(),
     )
-    talk.step("callback", "left_number")
+    talk.note("callback:left_number")
     talk.book.callback(call, taken)
     await journal.settled(taken.source_key, _STORED_SECONDS)
     if not await talk.say("callback.thanks"):
