@@ -9,16 +9,19 @@ from __future__ import annotations
 import difflib
 import ipaddress
 import tomllib
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from incident.home import Home
 
 Slug = Field(pattern=r"^[a-z][a-z0-9-]{0,31}$")
 Codec = Literal["ulaw", "alaw", "g722"]
+Port = Annotated[int, Field(ge=1, le=65535)]
+_HOST_NAME = r"^[A-Za-z0-9]([A-Za-z0-9.-]{0,251}[A-Za-z0-9])?$"
 
 
 class SettingsError(Exception):
@@ -31,24 +34,31 @@ class SettingsError(Exception):
 
 
 class _Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    # Strict: true is no port, and "5060" is no number. TOML has types of its own.
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
 
 def _address(value: str) -> str:
-    return str(ipaddress.ip_address(value))
+    """An IPv4 address: carriers are told apart by it, and it is written into ``host:port``."""
+    try:
+        return str(ipaddress.IPv4Address(value))
+    except ValueError as error:
+        raise ValueError(
+            f"{value!r} is not an IPv4 address; host names and IPv6 are not taken here"
+        ) from error
 
 
 class AsteriskSettings(_Section):
     """``root``: none for the private tree, or the root of an installed Asterisk (``"/"``)."""
 
-    root: Path | None = None
-    sip_port: int = Field(5060, ge=1, le=65535)
-    ami_port: int = Field(5038, ge=1, le=65535)
-    agi_port: int = Field(4573, ge=1, le=65535)
-    http_port: int = Field(8088, ge=1, le=65535)
+    root: Path | None = Field(None, strict=False)
+    sip_port: Port = 5060
+    ami_port: Port = 5038
+    agi_port: Port = 4573
+    http_port: Port = 8088
     rtp_first: int = Field(10000, ge=1024, le=65000)
     rtp_last: int = Field(12999, ge=1024, le=65535)
-    advertised_host: str | None = None
+    advertised_host: str | None = Field(None, pattern=_HOST_NAME)
 
     @model_validator(mode="after")
     def _rtp_range(self) -> AsteriskSettings:
@@ -66,11 +76,11 @@ class CarrierSettings(_Section):
 
     name: str = Slug
     host: str
-    port: int = Field(5060, ge=1, le=65535)
+    port: Port = 5060
     transport: Literal["udp", "tcp"] = "udp"
     max_channels: int = Field(30, ge=1, le=10000)
     calls_per_second: float = Field(5.0, gt=0, le=1000)
-    codecs: tuple[Codec, ...] = ("ulaw", "alaw")
+    codecs: tuple[Codec, ...] = Field(("ulaw", "alaw"), min_length=1, strict=False)
     outbound: bool = True
 
     _host = field_validator("host")(_address)
@@ -96,18 +106,18 @@ class MqttSettings(_Section):
     """``url``: none for the embedded Mosquitto on ``bind``, or ``mqtt://host:port``."""
 
     url: str | None = None
-    port: int = Field(1883, ge=1, le=65535)
+    port: Port = 1883
 
 
 class ConsoleSettings(_Section):
-    port: int = Field(8080, ge=1, le=65535)
+    port: Port = 8080
 
 
 class MetricsSettings(_Section):
-    hotline_port: int = Field(9101, ge=1, le=65535)
-    dialer_port: int = Field(9102, ge=1, le=65535)
-    console_port: int = Field(9103, ge=1, le=65535)
-    prometheus_port: int = Field(9090, ge=1, le=65535)
+    hotline_port: Port = 9101
+    dialer_port: Port = 9102
+    console_port: Port = 9103
+    prometheus_port: Port = 9090
 
 
 class PromptSettings(_Section):
@@ -119,12 +129,12 @@ class PromptSettings(_Section):
 class Settings(BaseSettings):
     """All of ``breachline.toml``. ``node`` names this machine in MQTT topics."""
 
-    model_config = SettingsConfigDict(extra="forbid", frozen=True, env_prefix="BREACHLINE_IGNORED_")
+    model_config = SettingsConfigDict(extra="forbid", frozen=True, strict=True)
 
     bind: str = "127.0.0.1"
     node: str = Field("node1", pattern=r"^[a-z][a-z0-9-]{0,31}$")
     asterisk: AsteriskSettings = AsteriskSettings()
-    carrier: tuple[CarrierSettings, ...] = ()
+    carrier: tuple[CarrierSettings, ...] = Field((), strict=False)
     agents: AgentSettings = AgentSettings()
     database: DatabaseSettings = DatabaseSettings()
     mqtt: MqttSettings = MqttSettings()
@@ -134,17 +144,53 @@ class Settings(BaseSettings):
 
     _bind = field_validator("bind")(_address)
 
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],  # noqa: ARG003 - called by name
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """The file alone: a variable such as BIND in somebody's shell must change nothing."""
+        return (init_settings,)
+
     @model_validator(mode="after")
-    def _carriers(self) -> Settings:
-        names = [c.name for c in self.carrier]
-        for name in names:
-            if names.count(name) > 1:
-                raise ValueError(f"carrier name {name!r} is used twice")
-        hosts = [c.host for c in self.carrier]
-        for host in hosts:
-            if hosts.count(host) > 1:
-                raise ValueError(f"carrier host {host} is used twice: a call could be either's")
+    def _together(self) -> Settings:
+        problems = [*self._shared_carriers(), *self._shared_ports()]
+        if problems:
+            raise ValueError("; ".join(problems))
         return self
+
+    def _shared_carriers(self) -> Iterator[str]:
+        names: dict[str, int] = {}
+        hosts: dict[str, int] = {}
+        for number, carrier in enumerate(self.carrier, 1):
+            if carrier.name in names:
+                first = names[carrier.name]
+                yield f"carrier[{number}].name: carrier[{first}] has the name {carrier.name!r} too"
+            if carrier.host in hosts:
+                first = hosts[carrier.host]
+                yield (
+                    f"carrier[{number}].host: carrier[{first}] has the address {carrier.host} "
+                    "too, and a call could be either's"
+                )
+            names.setdefault(carrier.name, number)
+            hosts.setdefault(carrier.host, number)
+
+    def _shared_ports(self) -> Iterator[str]:
+        """TCP ports on ``bind`` that two parts would both listen on."""
+        taken: dict[int, str] = {}
+        for section in ("asterisk", "mqtt", "console", "metrics"):
+            for key, value in getattr(self, section):
+                elsewhere = section == "mqtt" and self.mqtt.url is not None
+                if elsewhere or (key != "port" and not key.endswith("_port")):
+                    continue
+                place = f"{section}.{key}"
+                if value in taken:
+                    yield f"{place}: {taken[value]} has the port {value} too"
+                taken.setdefault(value, place)
 
     def database_url(self, home: Home) -> str:
         """The SQLAlchemy URL of the store (asyncio driver)."""
@@ -170,18 +216,30 @@ def _fields_at(location: tuple[int | str, ...]) -> list[str]:
     return list(model.model_fields)
 
 
+_PLAIN = {
+    "tuple_type": "must be a list (sections of a list have two brackets: [[carrier]])",
+    "model_type": "must be a section, with keys of its own",
+}
+"""Pydantic's words where they would speak of Python to someone who writes TOML."""
+
+
 def _explain(error: ValidationError) -> list[str]:
     problems = []
     for item in error.errors():
         location = tuple(item["loc"])
         place = "".join(f"[{p + 1}]" if isinstance(p, int) else f".{p}" for p in location)
-        place = place.lstrip(".") or "file"
+        place = place.lstrip(".")
+        message = _PLAIN.get(item["type"]) or item["msg"].removeprefix("Value error, ")
         if item["type"] == "extra_forbidden":
-            near = _nearest(str(location[-1]), _fields_at(location[:-1]))
-            problems.append(f"unknown key {place!r}; the nearest valid key is {near!r}")
+            problems.append(_unknown(place, location))
         else:
-            problems.append(f"{place}: {item['msg'].removeprefix('Value error, ')}")
+            problems.append(f"{place}: {message}" if place else message)
     return problems
+
+
+def _unknown(place: str, location: tuple[int | str, ...]) -> str:
+    near = _nearest(str(location[-1]), _fields_at(location[:-1]))
+    return f"unknown key {place!r}; the nearest valid key is {near!r}"
 
 
 def load_settings(home: Home) -> Settings:
@@ -194,9 +252,20 @@ def load_settings(home: Home) -> Settings:
         raw = tomllib.loads(file.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raw = {}
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except OSError as error:
+        raise SettingsError(file, [f"cannot be read: {error.strerror}"]) from error
+    except RecursionError as error:
+        raise SettingsError(file, ["not readable as TOML: nested too deeply"]) from error
+    except ValueError as error:
+        # Of TOML's grammar, of UTF-8, or of a number too long to be one.
         raise SettingsError(file, [f"not readable as TOML: {error}"]) from error
+    # Before pydantic sees them: it takes keys such as _env_file for instructions of its own.
+    problems = [_unknown(key, (key,)) for key in raw if key not in Settings.model_fields]
+    known = {key: value for key, value in raw.items() if key in Settings.model_fields}
     try:
-        return Settings(**raw)
+        settings = Settings(**known)
     except ValidationError as error:
-        raise SettingsError(file, _explain(error)) from error
+        raise SettingsError(file, [*problems, *_explain(error)]) from error
+    if problems:
+        raise SettingsError(file, problems)
+    return settings

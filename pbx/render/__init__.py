@@ -1,14 +1,16 @@
 """Writes everything that Asterisk reads into the home: configuration, dialplan, folders."""
 
-from pbx.render.asterisk import Secrets, read_secrets, render_asterisk
+from pbx.render.asterisk import HomeUnusable, Secrets, check_home, read_secrets, render_asterisk
 from pbx.render.sections import AgentPhone, HotlineNumber
 from pbx.render.template import TemplateError, fill
 
 __all__ = [
     "AgentPhone",
+    "HomeUnusable",
     "HotlineNumber",
     "Secrets",
     "TemplateError",
+    "check_home",
     "fill",
     "read_secrets",
     "render_asterisk",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import secrets as random_secrets
 import shlex
 import sys
@@ -15,11 +16,44 @@ from incident.home import Home
 from incident.settings import Settings
 from pbx.render import sections
 from pbx.render.sections import AgentPhone, HotlineNumber
-from pbx.render.template import fill, link, write_if_changed
+from pbx.render.template import TemplateError, fill, link, write_if_changed
 
 PROJECT = Path(__file__).resolve().parents[2]
 _GENERATED = {"extensions_generated.conf", "queues_generated.conf", "pjsip_generated.conf"}
 _FOLDERS = ("etc", "lib", "run", "log", "spool", "cache", "agi-bin", "data", "lib/keys")
+_SOCKET_BYTES = 107
+"""Longest path of a socket on Linux: ``sun_path`` has 108 bytes, the last one zero (unix(7))."""
+_MISREAD = re.compile(r"[^\w ./@+=:%~-]")
+"""What a path may not hold: in one place or another Asterisk's files give it a meaning (``;`` a
+comment, ``,`` and ``&`` the next item of a list, ``$`` a variable, ``*`` and ``[`` a pattern)."""
+
+
+class HomeUnusable(TemplateError):
+    """Asterisk cannot run in this home folder; ``reason`` says why, the message what to do."""
+
+    def __init__(self, root: Path, reason: str) -> None:
+        self.root = root
+        self.reason = reason
+        super().__init__(f"{str(root)!r} cannot be the home folder: {reason}")
+
+
+def check_home(home: Home) -> None:
+    """Raises HomeUnusable for a path that Asterisk would cut off or misread."""
+    socket = os.fsencode(home.asterisk / "run" / "asterisk.ctl")
+    if len(socket) > _SOCKET_BYTES:
+        over = len(socket) - _SOCKET_BYTES
+        raise HomeUnusable(
+            home.root,
+            f"the path of Asterisk's control socket below it would be {over} bytes too long; "
+            "use a shorter --home path",
+        )
+    misread = _MISREAD.search(str(home.root))
+    if misread:
+        raise HomeUnusable(
+            home.root,
+            f"Asterisk would misread {misread[0]!r} in its path; use a --home path of letters, "
+            "digits and - _ . only",
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,8 +94,10 @@ def render_asterisk(
     """Write every file that Asterisk reads; returns those that changed.
 
     ``modules``: Asterisk's module folder; ``share``: its data (``documentation``, ``keys``);
-    ``moh``: music on hold. Raises TemplateError for a value that cannot stand in a file.
+    ``moh``: music on hold. Raises TemplateError for a value that cannot stand in a file, and
+    HomeUnusable (one of them) for a home folder that Asterisk cannot run in.
     """
+    check_home(home)
     base = home.asterisk
     for folder in _FOLDERS:
         (base / folder).mkdir(parents=True, exist_ok=True, mode=0o700)

@@ -2,22 +2,40 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
 from incident.settings import CarrierSettings
 from pbx import names
+from pbx.render.template import TemplateError
 
+_PLAIN = re.compile(r"[A-Za-z0-9_+.=~-]+")
 _GENERATED = "; Generated from breachline.toml, the incidents and the agents. Do not edit.\n"
+
+
+def _require_plain(what: str, *values: str) -> None:
+    """These become section names, dialplan and passwords: a stray character is another line."""
+    if not all(_PLAIN.fullmatch(value) for value in values):
+        raise TemplateError(f"{what} is empty or holds a character that Asterisk could misread")
 
 
 @dataclass(frozen=True, slots=True)
 class HotlineNumber:
-    """An activated incident as Asterisk needs to know it. ``did`` is E.164 with its plus."""
+    """An activated incident as Asterisk needs to know it. ``did`` is E.164 with its plus.
+
+    Raises TemplateError for a value that cannot stand in Asterisk's files.
+    """
 
     incident: str
     did: str
     languages: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        if not self.languages:
+            raise TemplateError(f"incident {self.incident!r} has no language")
+        _require_plain("an incident's id or language", self.incident, *self.languages)
+        _require_plain("an incident's number", self.did)
 
     @property
     def dialled_forms(self) -> tuple[str, ...]:
@@ -31,11 +49,19 @@ class HotlineNumber:
 
 @dataclass(frozen=True, slots=True)
 class AgentPhone:
-    """An agent's SIP account and the queues that the agent serves."""
+    """An agent's SIP account and the queues that the agent serves.
+
+    Raises TemplateError for a value that cannot stand in Asterisk's files.
+    """
 
     number: str
     password: str
     queues: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        _require_plain("an agent's number", self.number)
+        _require_plain("an agent's password", self.password)
+        _require_plain("an agent's queue", *self.queues)
 
 
 def carriers(items: Iterable[CarrierSettings]) -> str:

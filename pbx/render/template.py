@@ -34,17 +34,20 @@ def fill(template: str, values: Mapping[str, str], source: str) -> str:
 
 
 def write_if_changed(path: Path, content: str, mode: int = 0o600) -> bool:
-    """Replace a file at once and only if its content differs; says whether it did."""
+    """Replace a file at once and only if its content or mode differs; says whether it did."""
+    data = content.encode()
     try:
-        if path.read_text(encoding="utf-8") == content:
+        if path.read_bytes() == data and path.stat().st_mode & 0o777 == mode:
             return False
     except FileNotFoundError:
         pass
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(path.name + ".new")
     descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode)
-    with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
-        stream.write(content)
+    with os.fdopen(descriptor, "wb") as stream:
+        # One that a killed writer left behind keeps its own mode, and the umask narrows ours.
+        os.fchmod(descriptor, mode)
+        stream.write(data)
     temporary.replace(path)
     return True
 
