@@ -1,7 +1,7 @@
 """Callers made by SIPp: many calls at once with exact timing, for benches and acceptance tests.
 
 Keys are sent as RFC 4733 events. SIPp writes them through a raw socket, so this needs root or
-CAP_NET_RAW.
+CAP_NET_RAW; it always sends them as payload type 96, which the offer therefore names.
 """
 
 from __future__ import annotations
@@ -32,10 +32,10 @@ o=sipp 1 1 IN IP4 [local_ip]
 s=-
 c=IN IP4 [media_ip]
 t=0 0
-m=audio [media_port] RTP/AVP 0 101
+m=audio [media_port] RTP/AVP 0 96
 a=rtpmap:0 PCMU/8000
-a=rtpmap:101 telephone-event/8000
-a=fmtp:101 0-15
+a=rtpmap:96 telephone-event/8000
+a=fmtp:96 0-15
 """
 _IN_DIALOG: Final = """\
 {method} [next_url] SIP/2.0
