@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
-from typing import Any, ClassVar, Protocol
+from dataclasses import asdict, dataclass, fields
+from typing import Any, ClassVar, Final, Protocol
 
 
 class Message(Protocol):
@@ -103,4 +103,7 @@ class CallEvent:
         return f"call/{self.call}/{self.event}"
 
     def payload(self) -> Mapping[str, Any]:
-        return {name: value for name, value in asdict(self).items() if value is not None}
+        return {name: value for name in _CALL_FIELDS if (value := getattr(self, name)) is not None}
+
+
+_CALL_FIELDS: Final = tuple(field.name for field in fields(CallEvent))

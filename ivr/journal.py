@@ -22,6 +22,9 @@ T = TypeVar("T")
 
 GROUP_SECONDS: Final = 0.05
 """How long the first write of a group waits for others."""
+LONGEST_GROUP_SECONDS: Final = 0.5
+"""The same, where very many come: a transaction costs as much as a hundred rows."""
+_SECONDS_PER_ROW: Final = 0.02
 _BATCH: Final = 500
 _MEMORY: Final = 100_000
 """Calls kept while the database is away; some 100 MB."""
@@ -83,12 +86,14 @@ class Journal:
         return True
 
     async def _run(self) -> None:
-        delay = _FIRST_RETRY
+        delay, window = _FIRST_RETRY, GROUP_SECONDS
         while True:
             await self._some.wait()
             self._some.clear()
             if not self._stopping.is_set():
-                await self._pause(GROUP_SECONDS)
+                await self._pause(window)
+            wanted = _SECONDS_PER_ROW * len(self._calls)
+            window = min(max(GROUP_SECONDS, wanted), LONGEST_GROUP_SECONDS)
             while self._calls or self._callbacks:
                 if await self._flush():
                     delay = _FIRST_RETRY

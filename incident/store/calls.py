@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
+from operator import attrgetter
 from typing import Any, Final
 
 from sqlalchemy import Insert, Table, select
@@ -40,6 +41,7 @@ class StoredCall:
 
 
 _COLUMNS: Final = tuple(StoredCall.__dataclass_fields__)
+_values = attrgetter(*_COLUMNS)
 _FIXED: Final = frozenset({"id", "incident_id", "node", "started_at"})
 
 
@@ -63,7 +65,12 @@ _UPSERTS: Final = {dialect: _upsert(dialect) for dialect in ("sqlite", "postgres
 async def save_calls(session: AsyncSession, dialect: str, calls: Sequence[StoredCall]) -> None:
     """Write the calls as they stand now, whether or not they were written before."""
     if calls:
-        await session.execute(_UPSERTS[dialect], [asdict(call) for call in calls])
+        await session.execute(_UPSERTS[dialect], [_row(call) for call in calls])
+
+
+def _row(call: StoredCall) -> dict[str, Any]:
+    # Not dataclasses.asdict: it copies every value, and this runs for every call.
+    return dict(zip(_COLUMNS, _values(call), strict=True))
 
 
 async def open_calls(store: Store, node: str) -> tuple[StoredCall, ...]:
