@@ -105,8 +105,6 @@ def test_every_metric_that_reaches_people_is_on_a_dashboard_or_in_a_rule() -> No
         "breachline_agi_turn_seconds_sum",
         "breachline_connect_seconds_count",
         "breachline_connect_seconds_sum",
-        # The law module will set it; a panel that never has data would look broken until then.
-        "breachline_notice_deadline_timestamp_seconds",
     }
     assert _declared() - used == shown_otherwise
 
