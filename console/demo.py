@@ -17,7 +17,7 @@ from console.demo_summary import Summary, gather_summary, print_summary
 from console.door import Bar, Refused, err, run
 from console.live import Live, drained
 from console.stage import Addresses, Stage, staged, write_settings
-from dialer.control import create_campaign, pause_campaign, start_campaign
+from dialer import control
 from drill.agents import sign_in
 from drill.callers import Callers, Intent
 from drill.network import Habits
@@ -122,7 +122,7 @@ async def _one_day(stage: Stage, watch: _Watch, seconds: int, stop: asyncio.Even
                 await live.show()
                 await asyncio.wait([stopped], timeout=1.0)
             arrivals.cancel()
-            await pause_campaign(stage.store, campaign, time.time())
+            await control.pause(stage.store, campaign)
             await drained(stage.store, campaign, callers, live, DRAIN)
     finally:
         arrivals.cancel()
@@ -142,20 +142,17 @@ async def _campaign(stage: Stage) -> str:
     report = await import_contacts(store, incident, listed, now=now)
     err.print(f"contacts: {report.added} added, {report.known} known, {report.rejected} rejected")
     campaign = f"demo-{int(now)}"
-    await create_campaign(
+    await control.create_campaign(
         store,
         stage.settings,
         campaign,
-        incident=incident.id,
+        incident.id,
         carrier="public",
-        now=now,
         ring_seconds=15,
         max_lines=20,
-        calls_per_second=5.0,
-        calling_hours=None,
-        retry_rules=None,
+        calling_hours="00:00-24:00 UTC",
     )
-    await start_campaign(store, campaign, now)
+    await control.start(store, campaign)
     return campaign
 
 

@@ -10,13 +10,10 @@ from rich.table import Table
 from sqlalchemy import func, select
 
 from console.door import out, table
+from dialer import control
 from drill.callers import Callers
-from incident.outcomes import AttemptOutcome
-from incident.store.attempts import audit, outcomes
 from incident.store.engine import Store
 from incident.store.schema import CallRow
-
-NEVER_IN_A_SOUND_RUN = AttemptOutcome.UNKNOWN
 
 
 @dataclass(frozen=True)
@@ -71,18 +68,17 @@ async def gather_summary(
 ) -> Summary:
     """Collect what happened, from the callers' own reports and from the store."""
     results = [each for one in callers for each in one.results]
-    ended = await outcomes(store, campaign)
-    books = await audit(store, campaign)
+    status = await control.status(store, campaign)
     return Summary(
         seconds_to_first_call=first,
         calls=len(results),
         reached=sum(result.reached(intent.agent) for intent, result in results),
         dropped=sum(result.dropped(intent.agent) for intent, result in results),
         inbound_outcomes=await inbound_outcomes(store),
-        dialled=sum(ended.values()),
-        outcomes={kind.value: ended.get(kind.value, 0) for kind in AttemptOutcome},
-        unexplained=books.unexplained,
-        dialled_twice=books.dialled_twice,
+        dialled=status.audit.dialled,
+        outcomes=status.outcomes,
+        unexplained=status.audit.unexplained,
+        dialled_twice=status.audit.dialled_twice,
     )
 
 

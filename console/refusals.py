@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Final
 
+from dialer.eligibility import BadHours
+from dialer.retry import BadRules
 from incident.contacts import ContactsError
 from incident.plan import PlanError
 from incident.privacy import PrivacyError
@@ -40,4 +42,6 @@ REFUSALS: Final[tuple[type[Exception], ...]] = (
     PartFailed,
     AlreadyRunning,
     AmiError,
+    BadHours,
+    BadRules,
 )
