@@ -13,8 +13,10 @@ from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeR
 from console.door import (
     DEFAULT_HOME,
     HomeOption,
+    JsonOption,
     err,
     out,
+    print_json,
     run,
     settings_of,
     store_of,
@@ -94,6 +96,7 @@ CampaignArgument = Annotated[str, typer.Argument(help="The campaign's id.")]
 @campaign_app.command("create")
 def campaign_create(
     campaign: CampaignArgument,
+    *,
     incident: Annotated[str, typer.Option(help="The incident's id.")],
     carrier: Annotated[
         str | None, typer.Option(help="A carrier of breachline.toml (default: the first).")
