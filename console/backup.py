@@ -6,20 +6,28 @@ written with mode 0600; keep it where only the organisation's own people reach i
 
 from __future__ import annotations
 
+import contextlib
+import gzip
 import os
 import sqlite3
 import tarfile
 import tempfile
+import zlib
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, BinaryIO
 
 import typer
 
 from console.door import DEFAULT_HOME, HomeOption, Refused, err, settings_of
 from incident.home import Home
 
-_KEPT = ("breachline.toml", "secrets", "plans", "studio", "spool")
+_SETTINGS = "breachline.toml"
 _DATABASE = "breachline.db"
+_FOLDERS = ("secrets", "plans", "studio", "spool")
+_CHUNK = 1 << 20
+_DAMAGED = (tarfile.TarError, zlib.error, EOFError, OSError, ValueError, OverflowError)
+"""What reading an archive can raise, whatever it holds."""
 
 
 def backup(
@@ -45,16 +53,28 @@ def write_backup(home: Home, file: Path, *, with_database: bool) -> int:
         descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     except FileExistsError as error:
         raise Refused(f"{file} exists already; choose another name") from error
+    try:
+        with os.fdopen(descriptor, "wb") as stream:
+            return _write(home, stream, with_database=with_database)
+    except BaseException:
+        # Half a backup must not look like one.
+        file.unlink(missing_ok=True)
+        raise
+
+
+def _write(home: Home, stream: BinaryIO, *, with_database: bool) -> int:
     count = 0
     with (
-        os.fdopen(descriptor, "wb") as stream,
-        tarfile.open(fileobj=stream, mode="w:gz") as archive,
+        # Links are followed: what they point at is wanted, and may not be there when restoring.
+        tarfile.open(fileobj=stream, mode="w:gz", dereference=True) as archive,
         tempfile.TemporaryDirectory(dir=home.root) as scratch,
     ):
-        for name in _KEPT:
+        for name in (_SETTINGS, *_FOLDERS):
             for path in sorted(_files(home.root / name)):
-                archive.add(path, arcname=str(path.relative_to(home.root)))
-                count += 1
+                # The hotline takes files out of the spool while this runs.
+                with contextlib.suppress(FileNotFoundError):
+                    archive.add(path, arcname=str(path.relative_to(home.root)))
+                    count += 1
         if with_database and home.database_file.exists():
             copy = Path(scratch) / _DATABASE
             _copy_database(home.database_file, copy)
@@ -67,40 +87,56 @@ def restore(
     file: Annotated[Path, typer.Argument(help="A file that backup wrote.", exists=True)],
     home: HomeOption = DEFAULT_HOME,
 ) -> None:
-    """Bring a backup into a new home. Refuses a home that has a database already."""
+    """Bring a backup into a new home. Refuses a home that holds anything already."""
     at = Home.at(home)
     count = read_backup(at, file)
     err.print(f"{count} files restored into {at.root}. Next: breachline up --home {at.root}")
 
 
 def read_backup(home: Home, file: Path) -> int:
-    """Unpack into an empty home; nothing is written unless the whole archive is sound.
+    """Unpack into a new home, which appears at once and whole, readable by its owner alone.
 
-    Raises Refused for a home in use, an archive of something else, or a damaged one.
+    Returns the number of files. Raises Refused for a home in use, an archive of something else,
+    or a damaged one; then nothing is written.
     """
-    for name in (_DATABASE, "secrets"):
-        if (home.root / name).exists():
-            raise Refused(f"{home.root} has {name} already; restore into a new home")
+    if home.root.is_dir() and any(home.root.iterdir()):
+        inside = min(path.name for path in home.root.iterdir())
+        raise Refused(f"{home.root} has {inside} already; restore into a new home")
     home.root.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=home.root.parent) as scratch:
+        unpacked = Path(scratch) / "home"
+        unpacked.mkdir()
         try:
-            with tarfile.open(file, mode="r:gz") as archive:
-                names = [member.name for member in archive.getmembers()]
-                strange = [n for n in names if n.split("/")[0] not in (*_KEPT, _DATABASE)]
-                if strange or not names:
-                    raise Refused(f"{file} is not a backup: it holds {strange[:1] or 'nothing'}")
-                archive.extractall(scratch, filter="data")
-        except (tarfile.TarError, EOFError, OSError) as error:
+            with gzip.open(file) as stream:
+                # To its end first, where the checksum stands: tarfile does not read that far.
+                while stream.read(_CHUNK):
+                    pass
+                stream.seek(0)
+                with tarfile.open(fileobj=stream, mode="r:") as archive:
+                    members = archive.getmembers()
+                    _require_backup(file, members)
+                    archive.extractall(unpacked, filter="data")
+        except _DAMAGED as error:
             raise Refused(f"{file} cannot be read as a backup: {error}") from error
-        home.root.mkdir(parents=True, exist_ok=True, mode=0o700)
-        for entry in Path(scratch).iterdir():
-            entry.rename(home.root / entry.name)
-    secrets = home.root / "secrets"
-    if secrets.is_dir():
-        secrets.chmod(0o700)
-        for path in secrets.iterdir():
-            path.chmod(0o600)
-    return len(names)
+        for path in (unpacked, *unpacked.rglob("*")):
+            path.chmod(0o700 if path.is_dir() else 0o600)
+        try:
+            unpacked.rename(home.root)
+        except OSError as error:
+            raise Refused(f"{home.root} cannot be made: {error.strerror}") from error
+    return len(members)
+
+
+def _require_backup(file: Path, members: Sequence[tarfile.TarInfo]) -> None:
+    """Raises Refused unless there are plain files only, under names that backup writes."""
+    if not members:
+        raise Refused(f"{file} is not a backup: it holds nothing")
+    for member in members:
+        folder, *below = member.name.split("/")
+        whole = not below and folder in (_SETTINGS, _DATABASE)
+        within = below and folder in _FOLDERS and not {"", ".", ".."} & set(below)
+        if not member.isfile() or not (whole or within):
+            raise Refused(f"{file} is not a backup: it holds {member.name!r}")
 
 
 def _files(path: Path) -> list[Path]:
