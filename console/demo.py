@@ -29,7 +29,7 @@ from pbx.ami import Event
 from pbx.runtime.part import PartEvent
 from pbx.runtime.tree import ensure_tree
 
-AGENTS: Final = tuple(str(number) for number in range(1001, 1009))
+AGENTS: Final = tuple(str(number) for number in range(1001, 1013))
 CONTACTS: Final = 140
 CALLS_PER_SECOND: Final = 0.6
 FIRST: Final = Intent("what happened", ((1, "1"), (1.5, "1")))
@@ -111,22 +111,30 @@ async def _one_day(stage: Stage, watch: _Watch, seconds: int, stop: asyncio.Even
     await sample.place(FIRST)
     await sign_in(stage.public, AGENTS)
     campaign = await _campaign(stage)
-    arrivals = asyncio.gather(
-        sample.run(calls=round(seconds * CALLS_PER_SECOND), seconds=seconds * 0.9),
-        second.run(calls=max(4, round(seconds / 15)), seconds=seconds * 0.8),
-    )
-    stopped = asyncio.ensure_future(stop.wait())
+    arrivals = [
+        asyncio.create_task(
+            sample.run(calls=round(seconds * CALLS_PER_SECOND), seconds=seconds * 0.9),
+            name="demo:callers",
+        ),
+        asyncio.create_task(
+            second.run(calls=max(4, round(seconds / 15)), seconds=seconds * 0.8),
+            name="demo:second-callers",
+        ),
+    ]
+    stopped = asyncio.create_task(stop.wait(), name="demo:stop")
     try:
         with Live(stage.store, campaign, callers) as live:
             while time.time() < ends and not stopped.done():
                 await live.show()
                 await asyncio.wait([stopped], timeout=1.0)
-            arrivals.cancel()
             await control.pause(stage.store, campaign)
+            for task in arrivals:
+                task.cancel()
             await drained(stage.store, campaign, callers, live, DRAIN)
     finally:
-        arrivals.cancel()
-        stopped.cancel()
+        for task in (*arrivals, stopped):
+            task.cancel()
+        await asyncio.gather(*arrivals, stopped, return_exceptions=True)
         undo()
         for each in callers:
             each.close()
