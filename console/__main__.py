@@ -19,7 +19,7 @@ from console.door import Refused, err
 from console.plan_commands import agents_app, incident_app, prompts_app
 from console.project_tests import check, test
 from console.refusals import REFUSALS
-from console.up import up
+from console.up import render, up
 
 _EXPECTED: Final[tuple[type[Exception], ...]] = (Refused, *REFUSALS)
 
@@ -32,6 +32,7 @@ app = typer.Typer(
 )
 app.command()(demo)
 app.command()(up)
+app.command()(render)
 app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})(test)
 app.command()(check)
 app.command()(bench)

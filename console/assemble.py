@@ -127,12 +127,12 @@ def system_parts(home: Home, settings: Settings, tree: Tree) -> list[Part]:
         asterisk(tree, home, settings),
         python_service("hotline", "ivr.service", home, bind, ports.hotline_port),
         python_service("dialer", "dialer.service", home, bind, ports.dialer_port),
-        prometheus(tree, home, settings, _prometheus_configuration(home, settings)),
+        prometheus(tree, home, settings, prometheus_configuration(home, settings)),
     ]
     return parts
 
 
-def _prometheus_configuration(home: Home, settings: Settings) -> Path:
+def prometheus_configuration(home: Home, settings: Settings) -> Path:
     """``monitoring/prometheus.yml`` with this home's addresses."""
     template = (MONITORING / "prometheus.yml").read_text(encoding="utf-8")
     values = {

@@ -6,8 +6,13 @@ import asyncio
 import signal
 from pathlib import Path
 
-from console.assemble import render_home, system_parts
-from console.door import DEFAULT_HOME, HomeOption, Refused, err, run, settings_of, store_of
+from console.assemble import (
+    prometheus_configuration,
+    reload_if_running,
+    render_home,
+    system_parts,
+)
+from console.door import DEFAULT_HOME, HomeOption, Refused, err, out, run, settings_of, store_of
 from incident.store.incidents import active_incidents
 from pbx.runtime.part import PartEvent
 from pbx.runtime.supervisor import Supervisor
@@ -17,6 +22,21 @@ from pbx.runtime.tree import ensure_tree
 def up(home: HomeOption = DEFAULT_HOME) -> None:
     """Start everything in this home and keep it running; Ctrl-C or SIGTERM stops it."""
     run(_up(home))
+
+
+def render(home: HomeOption = DEFAULT_HOME) -> None:
+    """Write the files that Asterisk and Prometheus read, and start nothing (for containers)."""
+    changed = run(_render(home))
+    out.print(f"{changed} of Asterisk's files written anew")
+
+
+async def _render(where: Path) -> int:
+    home, settings = settings_of(where)
+    tree = await asyncio.to_thread(ensure_tree, settings, err.print)
+    async with store_of(home, settings) as store:
+        changed = await render_home(home, settings, tree, store)
+    await asyncio.to_thread(prometheus_configuration, home, settings)
+    return len(changed)
 
 
 async def _up(where: Path) -> None:
@@ -29,12 +49,23 @@ async def _up(where: Path) -> None:
                 f"no incident is active in {home.root}. First: breachline incident activate PLAN"
             )
         await render_home(home, settings, tree, store)
-    supervisor = Supervisor(system_parts(home, settings, tree), home.run, _tell)
+    kept: list[str] = []
+
+    def tell(event: PartEvent) -> None:
+        if event.kind == "started" and event.detail.startswith("kept"):
+            kept.append(event.name)
+        elif event.kind != "started":
+            err.print(f"{event.name}: {event.kind} {event.detail}".rstrip())
+
+    supervisor = Supervisor(system_parts(home, settings, tree), home.run, tell)
     stop = asyncio.Event()
     for name in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(name, stop.set)
     try:
         await supervisor.start()
+        if "asterisk" in kept:
+            # It ran on from before, on the files of before.
+            await reload_if_running(home, settings)
         for each in incidents:
             err.print(f"{each.id}: answering {each.did}")
         ports = settings.metrics
@@ -43,8 +74,3 @@ async def _up(where: Path) -> None:
         err.print("stopping")
     finally:
         await supervisor.stop()
-
-
-def _tell(event: PartEvent) -> None:
-    if event.kind != "started":
-        err.print(f"{event.name}: {event.kind} {event.detail}".rstrip())
