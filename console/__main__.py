@@ -49,7 +49,7 @@ app.add_typer(prompts_app, name="prompts")
 def main() -> None:
     """Run one command. What a person can mend is a sentence; anything else is a traceback."""
     try:
-        app()
+        app(prog_name="breachline")
     except _EXPECTED as error:
         err.print(f"refused: {error}", markup=False, soft_wrap=True)
         sys.exit(1)

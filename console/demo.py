@@ -132,7 +132,8 @@ async def _one_day(stage: Stage, watch: _Watch, seconds: int, stop: asyncio.Even
                 task.cancel()
             await drained(stage.store, campaign, callers, live, DRAIN)
     finally:
-        for task in (*arrivals, stopped):
+        stopped.cancel()
+        for task in arrivals:
             task.cancel()
         await asyncio.gather(*arrivals, stopped, return_exceptions=True)
         undo()
