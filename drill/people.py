@@ -100,10 +100,11 @@ def people(
     """Draw a list. The same seed gives the same list; every behaviour of the mix with a share
     above zero occurs if ``count`` is at least their number."""
     rng = random.Random(seed)  # noqa: S311 - a simulation, not a secret
-    kinds = list(mix)
+    kinds = [kind for kind, share in mix.items() if share > 0]
+    weights = [mix[kind] for kind in kinds]
     shares = languages or {"en": 0.75, "es": 0.25}
     for index in range(count):
-        kind = kinds[index] if index < len(kinds) else rng.choices(kinds, list(mix.values()))[0]
+        kind = kinds[index] if index < len(kinds) else rng.choices(kinds, weights)[0]
         area = rng.choice(list(AREAS))
         state, postal = AREAS[area]
         yield Person(
