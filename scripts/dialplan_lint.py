@@ -22,43 +22,57 @@ from incident.settings import CarrierSettings, Settings  # noqa: E402
 from pbx import names  # noqa: E402
 from pbx.render import AgentPhone, HotlineNumber, render_asterisk  # noqa: E402
 
-FORBIDDEN = ("Dial", "Originate", "System", "TrySystem", "FollowMe", "Page", "Transfer", "DISA")
-"""Applications that could reach an outside number or the host; none may stand in our dialplan."""
+FORBIDDEN = (
+    "Dial",
+    "RetryDial",
+    "Originate",
+    "FollowMe",
+    "Page",
+    "Transfer",
+    "BlindTransfer",
+    "AttendedTransfer",
+    "DISA",
+    "ExternalIVR",
+    "System",
+    "TrySystem",
+    "SHELL",
+)
+"""What could reach an outside number or the host; none may stand in our dialplan."""
 
 
 def main() -> int:
     """Print every finding; 1 if there is one."""
     with tempfile.TemporaryDirectory() as folder:
-        home = Home.at(folder)
-        settings = Settings(carrier=(CarrierSettings(name="example", host="127.0.0.2"),))
-        nowhere = Path(folder)
-        render_asterisk(
-            home,
-            settings,
-            modules=nowhere,
-            share=nowhere,
-            moh=nowhere,
-            incidents=[HotlineNumber("example", "+18005550199", ("en", "es"))],
-            agents=[AgentPhone("1001", "example", ("example-en", "example-es"))],
-        )
-        network = Network(home)
-        network.render(
-            [("1001", "example")],
-            Habits(),
-            modules=nowhere,
-            share=nowhere,
-            moh=nowhere,
-            sounds=nowhere,
-        )
+        etc, public = render(Path(folder))
         findings = [
-            *lint(home.asterisk / "etc", PROJECT / "asterisk-conf" / "modules.conf"),
-            *lint(network.base / "etc", PROJECT / "drill" / "network" / "modules.conf"),
-            *outside_reach(),
+            *lint(etc, PROJECT / "asterisk-conf" / "modules.conf"),
+            *lint(public, PROJECT / "drill" / "network" / "modules.conf"),
+            *outside_reach(PROJECT / "dialplan"),
             *shared_names(),
         ]
     for finding in findings:
         print(finding)
     return 1 if findings else 0
+
+
+def render(folder: Path) -> tuple[Path, Path]:
+    """The hotline's and the public network's files, as they will run; their ``etc`` folders."""
+    home = Home.at(folder)
+    settings = Settings(carrier=(CarrierSettings(name="example", host="127.0.0.2"),))
+    render_asterisk(
+        home,
+        settings,
+        modules=folder,
+        share=folder,
+        moh=folder,
+        incidents=[HotlineNumber("example", "+18005550199", ("en", "es"))],
+        agents=[AgentPhone("1001", "example", ("example-en", "example-es"))],
+    )
+    network = Network(home)
+    network.render(
+        [("1001", "example")], Habits(), modules=folder, share=folder, moh=folder, sounds=folder
+    )
+    return home.asterisk / "etc", network.base / "etc"
 
 
 def lint(etc: Path, modules: Path) -> list[str]:
@@ -86,12 +100,13 @@ def _asterisklint(etc: Path, command: str) -> str:
     return done.stdout + done.stderr
 
 
-def outside_reach() -> list[str]:
-    """Lines of our dialplan that could dial out or run a program."""
-    pattern = re.compile(rf"\b({'|'.join(FORBIDDEN)})\(")
+def outside_reach(dialplan: Path) -> list[str]:
+    """Lines of our dialplan that could dial out or run a program, in whatever case: Asterisk
+    takes ``dial`` for ``Dial``."""
+    pattern = re.compile(rf"\b({'|'.join(FORBIDDEN)})\b(?=\(|\s*$)", re.IGNORECASE)
     return [
-        f"{file.relative_to(PROJECT)}:{number}: {match[1]}() may not stand in the dialplan"
-        for file in sorted((PROJECT / "dialplan").glob("*.conf"))
+        f"dialplan/{file.name}:{number}: {match[1]}() may not stand in the dialplan"
+        for file in sorted(dialplan.glob("*.conf"))
         for number, line in enumerate(file.read_text().splitlines(), 1)
         if (match := pattern.search(line.partition(";")[0]))
     ]

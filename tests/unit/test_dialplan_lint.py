@@ -1,0 +1,189 @@
+"""The dialplan's lint finds what it is for, and nobody can place a call through the hotline."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from pbx import names
+from scripts import dialplan_lint
+
+MODULES = dialplan_lint.PROJECT / "asterisk-conf" / "modules.conf"
+
+
+@pytest.fixture
+def etc(tmp_path: Path) -> Path:
+    """The hotline's rendered files."""
+    return dialplan_lint.render(tmp_path)[0]
+
+
+def plant(etc: Path, line: str) -> None:
+    file = etc / "dialplan" / "inbound.conf"
+    file.write_text(f"{file.read_text()}\n[planted]\nexten => s,1,{line}\n")
+
+
+def test_the_real_dialplan_is_clean(capsys: pytest.CaptureFixture[str]) -> None:
+    assert dialplan_lint.main() == 0
+    assert capsys.readouterr().out == ""
+
+
+def test_a_jump_to_nowhere_is_found(etc: Path) -> None:
+    assert dialplan_lint.lint(etc, MODULES) == []
+    plant(etc, "Goto(nowhere)")
+    assert any("nowhere" in finding for finding in dialplan_lint.lint(etc, MODULES))
+
+
+def test_an_application_that_does_not_exist_is_found(etc: Path) -> None:
+    plant(etc, "Playbcak(beep)")
+    assert any("Playbcak" in finding for finding in dialplan_lint.lint(etc, MODULES))
+
+
+@pytest.mark.parametrize("module", ["app_queue.so", "res_agi.so", "func_channel.so"])
+def test_a_module_that_is_used_and_not_loaded_is_found(
+    etc: Path, tmp_path: Path, module: str
+) -> None:
+    without = tmp_path / "modules.conf"
+    without.write_text(MODULES.read_text().replace(f"require = {module}\n", ""))
+    findings = dialplan_lint.lint(etc, without)
+    assert findings == [f"{without}: the dialplan needs {module}, which is not loaded"]
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "Dial(PJSIP/x)",
+        "dial(PJSIP/x)",
+        "ExecIf($[1]?Originate(PJSIP/x,app,Echo))",
+        "Set(A=${SHELL(id)})",
+        "System(id)",
+        "Transfer",
+        "TrySystem (id)",
+    ],
+)
+def test_what_reaches_outside_is_found(tmp_path: Path, line: str) -> None:
+    (tmp_path / "x.conf").write_text(f"[a]\nexten => s,1,{line.replace(' (', '(')} ; note\n")
+    (finding,) = dialplan_lint.outside_reach(tmp_path)
+    assert finding.startswith("dialplan/x.conf:2: ")
+
+
+def test_what_only_speaks_of_it_is_not(tmp_path: Path) -> None:
+    text = "; Dial(x)\n[a]\nexten => s,1,NoOp() ; System(x)\n same => n,Playback(dial-here)\n"
+    (tmp_path / "x.conf").write_text(text)
+    assert dialplan_lint.outside_reach(tmp_path) == []
+
+
+def test_a_name_that_no_dialplan_knows_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(names, "LANGUAGE", "BL_TONGUE")
+    assert dialplan_lint.shared_names() == ["pbx/names.py: BL_TONGUE is used by no dialplan"]
+
+
+HARMLESS = {
+    "AddQueueMember",
+    "AGI",
+    "Answer",
+    "Echo",
+    "ExecIf",
+    "Gosub",
+    "Goto",
+    "GotoIf",
+    "Hangup",
+    "NoOp",
+    "PauseQueueMember",
+    "Playback",
+    "Queue",
+    "RemoveQueueMember",
+    "Return",
+    "Set",
+    "UnpauseQueueMember",
+    "UserEvent",
+}
+"""None of these calls a number: Queue() calls its members, which are agents' telephones."""
+
+Contexts = dict[str, list[str]]
+
+
+def contexts(etc: Path) -> Contexts:
+    """Each context's lines, over every file that extensions.conf includes."""
+    found: Contexts = {}
+    name = ""
+    main = (etc / "extensions.conf").read_text()
+    files = [etc / "extensions.conf"]
+    files += [etc / each for each in re.findall(r"^#include (\S+)", main, re.MULTILINE)]
+    for file in files:
+        for line in file.read_text().splitlines():
+            if heading := re.match(r"\[([^]]+)\]", line):
+                name = heading[1]
+            elif line.strip() and not line.lstrip().startswith((";", "#")):
+                found.setdefault(name, []).append(line.strip())
+    return found
+
+
+def applications(lines: list[str]) -> Iterator[tuple[str, str]]:
+    for line in lines:
+        if step := re.match(
+            r"(?:exten|same) => (?:[^,]+,)?(?:n|\d+)(?:\(\w+\))?,(\w+)\((.*)\)$", line
+        ):
+            yield step[1], step[2]
+        else:
+            assert line.startswith("include => "), line
+
+
+def leads_to(lines: list[str], known: Contexts) -> set[str]:
+    """Contexts that a call may go to from these lines."""
+    places = set()
+    for line in lines:
+        if line.startswith("include => "):
+            places.add(line.removeprefix("include => "))
+    for name, arguments in applications(lines):
+        if name in {"Goto", "Gosub", "GotoIf"}:
+            places |= set(re.findall(r"(?:^|[?:])([a-z-]+),[^,?:]+,\d+", arguments))
+        places |= set(re.findall(r"[bBG]\(([a-z-]+)\^", arguments))
+        if "hangup_handler" in arguments:
+            places.add(arguments.rpartition("=")[2].split(",")[0])
+    assert places <= set(known), places
+    return places
+
+
+@pytest.mark.parametrize("entrance", ["from-carrier", "from-agent"])
+def test_no_way_in_leads_out(etc: Path, entrance: str) -> None:
+    known = contexts(etc)
+    reached: set[str] = set()
+    open_ends = {entrance}
+    while open_ends:
+        context = open_ends.pop()
+        reached.add(context)
+        open_ends |= leads_to(known[context], known) - reached
+    if entrance == "from-carrier":
+        assert reached >= {"dids", "hotline", "waiting", "emergency", "agent-call"}
+        assert "agent-sign-in" not in reached
+    else:
+        assert reached == {"from-agent", "agent-sign-in", "agent-sign-out"}
+    assert "outbound" not in reached
+    for context in reached:
+        for name, arguments in applications(known[context]):
+            assert name in HARMLESS, f"[{context}] {name}({arguments})"
+            if name == "ExecIf":
+                assert re.search(r"\?Set\([^?]*$", arguments), arguments
+            if name == "AddQueueMember":
+                assert re.fullmatch(r"[a-z-]+,PJSIP/agent-1001,0,,1001,PJSIP/agent-1001", arguments)
+            if name == "AGI":
+                assert re.fullmatch(
+                    r"\$\{BL_AGI\}/hotline(,\$\{BL_INCIDENT\})?|\$\{BL_EMERGENCY_AGI\}", arguments
+                ), arguments
+            if name == "Queue":
+                # No option that lets either side transfer (t, T) or go on in the dialplan (g, F).
+                assert re.fullmatch(r"[^,]+,b\(agent-call\^s\^1\)", arguments), arguments
+
+
+def test_endpoints_enter_only_by_these_doors(etc: Path) -> None:
+    text = (etc / "pjsip.conf").read_text() + (etc / "pjsip_generated.conf").read_text()
+    assert set(re.findall(r"^context\s*=\s*(\S+)", text, re.MULTILINE)) == {
+        "from-carrier",
+        "from-agent",
+    }
+    # A REFER would be a call to wherever the other side likes.
+    assert text.count("allow_transfer = no") == text.count("type = endpoint") == 2
+    assert "live_dangerously = no" in (etc / "asterisk.conf").read_text()
