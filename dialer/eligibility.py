@@ -36,7 +36,11 @@ class CallingHours:
         if self.timezone != "UTC":
             try:
                 ZoneInfo(self.timezone)
-            except (ValueError, OSError) as error:  # a name that is no zone's, or no file's
+            except (
+                KeyError,
+                ValueError,
+                OSError,
+            ) as error:  # a name that is no zone's, or no file's
                 raise BadHours(f"calling hours: no time zone {self.timezone!r}") from error
         start, end = _minutes(self.start), _minutes(self.end)
         if start >= end:
@@ -75,9 +79,9 @@ class CallingHours:
 
 
 def _minutes(clock: str) -> int:
-    hours, minutes = (int(part) for part in clock.split(":"))
-    total = hours * 60 + minutes
-    if total > 24 * 60:
+    match = re.fullmatch(r"(\d\d):([0-5]\d)", clock)
+    total = 60 * int(match[1]) + int(match[2]) if match else None
+    if total is None or total > 24 * 60:
         raise BadHours(f"calling hours: {clock} is no time of day")
     return total
 

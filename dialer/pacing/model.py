@@ -46,9 +46,9 @@ class Limits:
     @property
     def tightest(self) -> str:
         """Words for whatever limits most."""
-        if self.ceiling == self.most:
+        if self.ceiling <= self.most:
             return "the operator's ceiling of lines"
-        if self.channels == self.most:
+        if self.channels <= self.most:
             return "the carrier's channels"
         return "calls per second"
 

@@ -122,8 +122,8 @@ async def create(store: Store, campaign: Campaign, languages: tuple[str, ...]) -
         )
     if campaign.max_lines < 1 or not 0 < campaign.calls_per_second <= 1000:
         raise BadCampaign("a campaign needs at least one line, and 0 to 1000 calls per second")
-    if not 15 <= campaign.ring_seconds <= 120:
-        raise BadCampaign("ring time: 15 to 120 seconds")
+    if not 1 <= campaign.ring_seconds <= 120:
+        raise BadCampaign("ring time: 1 to 120 seconds")
     async with store.write() as session:
         if await session.get(IncidentRow, campaign.incident) is None:
             raise BadCampaign(f"there is no incident {campaign.incident!r}")
