@@ -20,6 +20,7 @@ from incident.settings import Settings, SettingsError, load_settings
 from incident.store.engine import StoreError, open_store
 from incident.store.incidents import active_incidents
 from pbx.prompts import ManifestError, PromptBook, PromptMissing
+from pbx.render import HomeUnusable, check_home
 from pbx.runtime.errors import TreeError
 from pbx.runtime.tree import find_tree
 
@@ -59,6 +60,7 @@ def examine(home: Home) -> list[Examined]:
     there = "read" if home.settings_file.exists() else "no file: all defaults"
     found = [Examined("settings", "ok", there)]
     checks: tuple[Callable[[Home, Settings], list[Examined]], ...] = (
+        _path,
         _disk,
         _runtime,
         _secrets,
@@ -68,6 +70,14 @@ def examine(home: Home) -> list[Examined]:
     for check in checks:
         found += check(home, settings)
     return found
+
+
+def _path(home: Home, _: Settings) -> list[Examined]:
+    try:
+        check_home(home)
+    except HomeUnusable as error:
+        return [Examined("home", "wrong", error.reason, "move the folder; its content stays valid")]
+    return [Examined("home", "ok", str(home.root))]
 
 
 def _disk(home: Home, _: Settings) -> list[Examined]:
