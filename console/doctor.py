@@ -76,7 +76,7 @@ def _path(home: Home, _: Settings) -> list[Examined]:
     try:
         check_home(home)
     except HomeUnusable as error:
-        return [Examined("home", "wrong", error.reason, "move the folder; its content stays valid")]
+        return [Examined("home", "wrong", error.reason, "restore a backup into another folder")]
     return [Examined("home", "ok", str(home.root))]
 
 
