@@ -194,9 +194,11 @@ async def take_in_contacts(store: Store, campaign: str, languages: Iterable[str]
                 )
             )
             columns = ["campaign_id", "contact_id", "state", "attempts", "not_before"]
-            statement = insert(CampaignContactRow).from_select(columns, chosen)
-            result = cast("CursorResult[Any]", await session.execute(statement))
-            added += result.rowcount
+            result = await session.execute(
+                insert(CampaignContactRow).from_select(columns, chosen),
+                execution_options={"preserve_rowcount": True},
+            )
+            added += cast("CursorResult[Any]", result).rowcount
             last = upper
 
 
