@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import math
 import random
 import re
 import socket
@@ -269,7 +270,11 @@ class EventPublisher:
     @staticmethod
     async def _send(client: aiomqtt.Client, message: _Waiting) -> None:
         qos = 1 if message.retain else 0
-        await client.publish(message.topic, message.payload, qos=qos, retain=message.retain)
+        # Given a time-out, aiomqtt makes a task of every message; this one timer costs nothing.
+        async with asyncio.timeout(_TIMEOUT_SECONDS):
+            await client.publish(
+                message.topic, message.payload, qos=qos, retain=message.retain, timeout=math.inf
+            )
 
     async def _listen(self, client: aiomqtt.Client) -> None:
         async for _ in client.messages:

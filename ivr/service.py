@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import gc
 import logging
 import signal
 import sys
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
+from time import monotonic
 from typing import Final
 
 import uvloop
@@ -41,6 +43,8 @@ log: Final = logging.getLogger(__name__)
 SERVICE: Final = "hotline"
 ROUTE: Final = "hotline"
 POLL_SECONDS: Final = 1.0
+AGENTS_SECONDS: Final = 5.0
+"""How often it is looked who the agents are; only those who are offline need it."""
 SHOW_SECONDS: Final = 0.5
 GRACE_SECONDS: Final = 2.0
 """At stop: how long callers may go on here before the emergency path takes them over."""
@@ -59,6 +63,7 @@ class HotlineService:
         self._nudged = asyncio.Event()
         self._linked = asyncio.Event()
         self._failing: set[str] = set()
+        self._agents_at = 0.0
         self.events = EventPublisher(settings.mqtt_url(), node, SERVICE, on_nudge=self._nudged.set)
         self.journal = Journal(store)
         self.incidents = Incidents(store, home)
@@ -113,6 +118,9 @@ class HotlineService:
                 len(self.incidents.all),
                 restored,
             )
+            # What is there now stays: looking through it again and again would hold up calls.
+            gc.collect()
+            gc.freeze()
             await self._serve(stop)
             log.info("the hotline stops; %d callers are being talked with", self.agi.active)
 
@@ -152,10 +160,12 @@ class HotlineService:
     async def _poll(self) -> None:
         try:
             await self.incidents.refresh()
-            async with self._store.read() as session:
-                self.agents.know(
-                    await session.scalars(select(AgentRow.number).where(AgentRow.active))
-                )
+            if monotonic() >= self._agents_at:
+                self._agents_at = monotonic() + AGENTS_SECONDS
+                async with self._store.read() as session:
+                    self.agents.know(
+                        await session.scalars(select(AgentRow.number).where(AgentRow.active))
+                    )
         except (SQLAlchemyError, StoreError, OSError) as error:
             self._failed("poll", "the database cannot be read", error)
         except PrivacyError as error:
