@@ -36,7 +36,8 @@ engine = "offline"
 name = "sipp"
 host = "{SIPP}"
 """
-LISTEN_MS = 2500
+LISTEN_MS = 6000
+"""A caller hears six seconds of an answer that takes most of a minute."""
 PRESSES = [Press(700, "1"), Press(900, "1")]
 
 PLAIN = """

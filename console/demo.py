@@ -26,6 +26,7 @@ from incident.contacts import import_contacts
 from incident.home import Home
 from incident.settings import load_settings
 from pbx.ami import Event
+from pbx.render import check_home
 from pbx.runtime.part import PartEvent
 from pbx.runtime.tree import ensure_tree
 
@@ -77,6 +78,7 @@ class _Watch:
 
 async def _demo(home: Home, seconds: int) -> Summary:
     watch, at = _Watch(), Addresses()
+    check_home(home)
     await asyncio.to_thread(write_settings, home, at)
     tree = await asyncio.to_thread(ensure_tree, load_settings(home), err.print)
     stop = asyncio.Event()

@@ -19,6 +19,7 @@ from incident.home import Home
 from incident.privacy import Keyring
 from incident.settings import Settings, load_settings
 from incident.store.engine import Store, migrate, open_store
+from pbx.render import check_home
 
 T = TypeVar("T")
 
@@ -37,8 +38,10 @@ class Refused(Exception):
 
 
 def settings_of(home: Path) -> tuple[Home, Settings]:
-    """The home and its settings. Raises SettingsError."""
+    """The home and its settings. Raises SettingsError, and HomeUnusable for a path that Asterisk
+    cannot work in (better said now than after minutes of preparation)."""
     at = Home.at(home)
+    check_home(at)
     return at, load_settings(at)
 
 
