@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from incident.exposition import Exposition
+from incident.metrics import QUEUE_WAITING
 
 
 @pytest.fixture
@@ -33,7 +34,7 @@ async def test_metrics_and_health(door: tuple[Exposition, dict[str, bool]]) -> N
     made, health = door
     status, body = await ask(made, b"GET /metrics?x=1 HTTP/1.1\r\nHost: x\r\n\r\n")
     assert status == "HTTP/1.1 200 OK"
-    assert "# TYPE breachline_queue_waiting gauge" in body
+    assert f"# TYPE {QUEUE_WAITING._name} gauge" in body
     assert await ask(made, b"GET /healthz HTTP/1.0\r\n\r\n") == (
         "HTTP/1.1 200 OK",
         '{"asterisk": true}\n',
