@@ -30,6 +30,8 @@ from pbx import names
 log: Final = logging.getLogger(__name__)
 
 TICK_SECONDS = 0.2
+_BREATH_SECONDS = 0.02
+"""Between two looks at least: a storm of events must not become a storm of decisions."""
 _EMPTY_FIRST = 0.5
 _EMPTY_LAST = 5.0
 _PLACING_GRACE = 8.0
@@ -160,6 +162,7 @@ class Runner:
                 self.blocked = f"the store cannot be used now ({type(error).__name__})"
                 log.warning("campaign %s: %s", self.campaign.id, self.blocked)
                 await asyncio.sleep(TICK_SECONDS)
+            await asyncio.sleep(_BREATH_SECONDS)
             try:
                 async with asyncio.timeout(TICK_SECONDS):
                     await self._nudge.wait()

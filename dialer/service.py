@@ -124,6 +124,10 @@ class DialerService:
         await self._door.start()
         await self._publisher.start()
         self._books.start()
+        for campaign in await campaigns.list_all(self._store):
+            freed = await campaigns.settle_orphans(self._store, campaign.id)
+            if freed:
+                log.warning("campaign %s: %d contacts had a lease and no call", campaign.id, freed)
         await self._converge()
         self._recovery.start()
         await self._ami.start()

@@ -114,7 +114,6 @@ class Tracker:
             case names.EVENT_ABANDONED:
                 line.abandoned = True
                 self._books.note(line.id, detail="abandoned")
-                self._tell(line, "abandoned")
             case names.EVENT_DISPOSITION if event.get("Disposition") == "machine":
                 line.machine = True
                 self._books.note(line.id, detail="machine")

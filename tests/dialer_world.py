@@ -208,9 +208,12 @@ class World:
             return await self.calls.get()
 
     async def offered(self) -> Ringing:
-        """The next ring of an agent's telephone."""
+        """The next ring of an agent's telephone; when it answers by itself, once it is up."""
         async with asyncio.timeout(PATIENCE):
-            return await self.offers.get()
+            call = await self.offers.get()
+            if self.auto_answer[0]:
+                await call.acknowledged.wait()
+            return call
 
     async def ended(self, number: int) -> list[AttemptRow]:
         """Wait until that many attempts have ended; gives all attempts."""

@@ -14,7 +14,7 @@ from incident.store import attempts, campaigns
 from incident.store.attempts import NOT_SENT, Ending, NextStep, Opened, lease_and_open
 from incident.store.campaigns import ContactState, Desired
 from incident.store.engine import Store
-from incident.store.schema import AttemptRow
+from incident.store.schema import AttemptRow, CampaignContactRow
 from tests.dialer_world import BOTH, DRAFT, activated, add_contacts, attempts_of, contact_rows
 
 PHONES = [f"+121255501{index:02d}" for index in range(10)]
@@ -259,3 +259,18 @@ async def test_ceilings(store: Store) -> None:
     with pytest.raises(campaigns.BadCampaign):
         await campaigns.set_ceilings(store, "notice", 40.0, calls_per_second=0)
     assert [item.id for item in await campaigns.list_all(store)] == ["notice"]
+
+
+async def test_a_lease_without_an_attempt_is_set_free(store: Store) -> None:
+    first, second = await made(store, PHONES[:2])
+    (opened,) = await lease(store, 1)
+    assert opened.contact == first
+    async with store.write() as session:
+        await session.execute(
+            update(CampaignContactRow)
+            .where(CampaignContactRow.contact_id == second)
+            .values(state="leased")
+        )
+    assert await campaigns.settle_orphans(store, "notice") == 1
+    states = await contact_rows(store)
+    assert (states[first].state, states[second].state) == ("leased", "ready")
