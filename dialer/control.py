@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -218,3 +219,23 @@ def _carrier(settings: Settings, name: str | None) -> CarrierSettings:
         if name is None or carrier.name == name:
             return carrier
     raise CarrierUnknown(name or "", tuple(carrier.name for carrier in outbound))
+
+
+def report_json(status: CampaignStatus) -> str:
+    """A status as one JSON object, for scripts."""
+    return json.dumps(
+        {
+            "campaign": status.campaign.id,
+            "desired": status.campaign.desired.value,
+            "contacts": dict(status.contacts),
+            "outcomes": dict(status.outcomes),
+            "dialled": status.audit.dialled,
+            "in_flight": status.audit.in_flight,
+            "not_sent": status.audit.not_sent,
+            "unexplained": status.audit.unexplained,
+            "dialled_twice": status.audit.dialled_twice,
+            "abandon_ratio": round(status.abandonment.ratio, 4),
+            "finished": status.finished,
+        },
+        sort_keys=True,
+    )
