@@ -55,7 +55,7 @@ async def test_refusals_name_what_there_is(store: Store) -> None:
     await activated(store)
     with pytest.raises(CarrierUnknown, match="there are: public"):
         await control.create_campaign(store, MADE, "notice", "northwind", carrier="inbound")
-    with pytest.raises(CarrierUnknown, match="breachline.toml"):
+    with pytest.raises(CarrierUnknown, match=r"breachline\.toml"):
         await control.create_campaign(store, Settings(), "notice", "northwind")
     with pytest.raises(BadHours):
         await control.create_campaign(store, MADE, "notice", "northwind", calling_hours="always")

@@ -294,3 +294,50 @@ async def test_a_second_try_comes_by_the_rule(town: World) -> None:
 
 async def channels(ami: AmiClient) -> list[str]:
     return [item.get("Uniqueid") for item in await ami.collect("CoreShowChannels")]
+
+
+async def test_killed_again_and_again_in_a_busy_campaign(town: World) -> None:
+    """Whatever the moment, nobody's telephone rings twice and every attempt ends once."""
+    phones = [f"+1212555{100 + index:04d}" for index in range(30)]
+    await town.campaign(phones)
+    await town.sign_in("1001", "en")
+    await town.sign_in("1002", "en")
+
+    async def people() -> None:
+        while True:
+            call = await town.calls.get()
+            match int(call.number[-1]):
+                case 0 | 1 | 2 | 3 | 4:
+                    call.answer()
+                case 5 | 6:
+                    call.reply(486)
+                case 7:
+                    call.reply(404)
+                case _:
+                    call.reply(503)
+
+    async def talk() -> None:
+        while True:
+            offer = await town.offers.get()
+            await offer.acknowledged.wait()
+            await asyncio.sleep(0.2)
+            offer.hang_up()
+
+    tasks = [
+        asyncio.create_task(people(), name="called people"),
+        asyncio.create_task(talk(), name="agents talk"),
+    ]
+    try:
+        for ended in (5, 12, 20, len(phones)):
+            await town.start_dialer()
+            await town.ended(ended)
+            await town.stop_dialer(signal.SIGKILL if ended < len(phones) else signal.SIGTERM)
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+    assert set(Counter(town.network.received).values()) == {1}
+    assert len(town.network.received) == len(phones)
+    status = await audited(town)
+    assert (status.audit.dialled, status.audit.unexplained) == (len(phones), 0)
+    assert sum(status.outcomes.values()) == len(phones)
