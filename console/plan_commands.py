@@ -24,6 +24,7 @@ from console.door import (
     store_of,
     table,
 )
+from incident.events import nudge
 from incident.plan import check_plan, describe_problems, load_plan
 from incident.store.agents import add_agent, list_agents
 from incident.store.incidents import active_incidents
@@ -67,6 +68,7 @@ async def _activate(where: Path, plan: Path) -> None:
             done = await activate_plan(home, settings, store, plan, bar)
         await render_home(home, settings, tree, store)
     running = await reload_if_running(home, settings)
+    await nudge(settings.mqtt_url(), settings.node)
     incident = done.incident
     out.print(f"{incident.id}: in force on {incident.did}, content {incident.content_version[:12]}")
     if not running:

@@ -9,6 +9,7 @@ from datetime import time as clock
 from zoneinfo import ZoneInfo
 
 from incident import metrics
+from incident.outcomes import AttemptOutcome
 from incident.plan import Plan
 from incident.store import attempts, campaigns
 from incident.store.campaigns import Campaign, Desired
@@ -26,6 +27,9 @@ def deadline(plan: Plan) -> float | None:
 
 
 def show_campaign(campaign: Campaign, plan: Plan | None) -> None:
+    for outcome in AttemptOutcome:
+        # A counter that appears at 1 has lost its first event to increase(): all begin at 0.
+        metrics.DIALS.labels(campaign.id, outcome.value)
     running = campaign.desired is Desired.RUNNING
     metrics.CAMPAIGN_RUNNING.labels(campaign.id).set(1 if running else 0)
     due = None if plan is None else deadline(plan)

@@ -40,6 +40,7 @@ from incident.exposition import Exposition
 from incident.home import Home
 from incident.log import configure
 from incident.messages import CampaignState, send
+from incident.metrics import watch_disk
 from incident.privacy import Keyring, PrivacyError
 from incident.settings import Settings, SettingsError, load_settings
 from incident.store import campaigns
@@ -118,6 +119,7 @@ class DialerService:
         self._wanted = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
         self._door = Exposition(settings.bind, settings.metrics.dialer_port, self._health)
+        watch_disk(home.root)
 
     async def start(self) -> None:
         """Read the campaigns' rules first: recovery needs them to end what it finds."""

@@ -13,7 +13,8 @@ from sqlalchemy import select
 
 from incident.content import spoken_texts
 from incident.home import Home
-from incident.metrics import CONTENT_INFO
+from incident.metrics import CONTENT_INFO, EMERGENCY_CALLBACKS, INBOUND_CALLS
+from incident.outcomes import CallOutcome
 from incident.plan import Plan
 from incident.privacy import IncidentKey
 from incident.store.engine import Store
@@ -145,6 +146,10 @@ class Incidents:
         CONTENT_INFO.clear()
         for served in self._served.values():
             CONTENT_INFO.labels(served.id, served.content_version).set(1)
+            # A counter that appears at 1 has lost its first event to increase(): all begin at 0.
+            for outcome in CallOutcome:
+                INBOUND_CALLS.labels(served.id, outcome.value)
+            EMERGENCY_CALLBACKS.labels(served.id)
 
 
 def _meanwhile(before: ServedIncident | None) -> str:

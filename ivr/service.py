@@ -21,7 +21,7 @@ from incident.events import BadBroker, EventPublisher
 from incident.exposition import Exposition
 from incident.home import Home
 from incident.log import configure
-from incident.metrics import AGI_TURN
+from incident.metrics import AGI_TURN, watch_disk
 from incident.privacy import Keyring, PrivacyError
 from incident.settings import Settings, SettingsError, load_settings
 from incident.store.engine import Store, StoreError, migrate, open_store
@@ -85,6 +85,7 @@ class HotlineService:
         flow = Hotline(self.incidents, self.book, self.journal, store)
         self.agi = AgiServer(bind, asterisk.agi_port, {ROUTE: flow}, observe_turn=AGI_TURN.observe)
         self.exposition = Exposition(bind, settings.metrics.hotline_port, self.health)
+        watch_disk(home.root)
 
     def health(self) -> dict[str, bool]:
         return {
