@@ -10,6 +10,7 @@ OUTCOMES_DID: Final = "18005550101"
 SLOW_DID: Final = "18005550102"
 KILLS_DID: Final = "18005550103"
 CRASH_DID: Final = "18005550104"
+MONITORED_DID: Final = "18005550105"
 
 PLANS: Final = {
     "northwind": incident_plan("northwind", DID),
@@ -18,6 +19,7 @@ PLANS: Final = {
     "slow": incident_plan("slow", SLOW_DID),
     "kills": incident_plan("kills", KILLS_DID),
     "crash": incident_plan("crash", CRASH_DID),
+    "monitored": incident_plan("monitored", MONITORED_DID),
 }
 
 HOTLINE: Final = Crew(("1001", "1002", "1003"), ("northwind",), ("en", "es"))
@@ -30,4 +32,6 @@ NOTICES: Final = Crew(("1301", "1302"), ("kills",), ("en",))
 CALLERS: Final = Crew(("1311", "1312", "1313", "1314"), ("kills",), ("es",))
 CRASH: Final = Crew(("1401", "1402", "1403"), ("crash",), ("en",))
 
-CREWS: Final = (HOTLINE, OUTCOMES, SLOW, NOTICES, CALLERS, CRASH)
+MONITORED: Final = Crew(("1501", "1502"), ("monitored",), ("en",))
+
+CREWS: Final = (HOTLINE, OUTCOMES, SLOW, NOTICES, CALLERS, CRASH, MONITORED)

@@ -13,7 +13,7 @@ import signal
 import time
 import urllib.request
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -198,20 +198,28 @@ def incident_plan(name: str, did: str) -> str:
     return re.sub(r"(?m)^did: .*$", f'did: "+{did}"', text)
 
 
-def holding(files: Iterable[Path], digits: str) -> list[Path]:
-    """Files in which these digits can be read."""
-    wanted = digits.encode()
-    return [file for file in files if file.is_file() and wanted in file.read_bytes()]
+async def files_holding(home: Home, digits: str) -> list[str]:
+    """Files that the system itself wrote (not the simulated public's), in which these digits
+    can be read.
 
-
-def own_files(home: Home) -> list[Path]:
-    """Every file that the system itself wrote: not the simulated public's."""
-    outside = home.root / "public"
-    return [
-        file
-        for file in sorted(home.root.rglob("*"))
-        if outside not in file.parents and not file.is_symlink() and file.is_file()
-    ]
+    Another process reads them: closing a SQLite database's file, however it was opened, takes
+    away the locks that this process holds on it, and the database would be damaged.
+    """
+    search = await asyncio.create_subprocess_exec(
+        "grep",
+        "--recursive",
+        "--files-with-matches",
+        "--fixed-strings",
+        "--text",
+        "--exclude-dir=public",
+        digits,
+        str(home.root),
+        stdout=asyncio.subprocess.PIPE,
+    )
+    async with asyncio.timeout(60):
+        found, _ = await search.communicate()
+    assert search.returncode in {0, 1}, "grep failed"
+    return found.decode().splitlines()
 
 
 def processes_of(home: Home) -> dict[int, str]:
@@ -225,6 +233,20 @@ def processes_of(home: Home) -> dict[int, str]:
                 continue
             if str(home.root) in command:
                 found[int(folder.name)] = command
+    return found
+
+
+def listening_on(at: Addresses) -> list[str]:
+    """Sockets that listen (TCP) or are bound (UDP) on one of a stage's addresses."""
+    ours = (at.bind, at.public, at.probe, at.agents)
+    found = []
+    for table, open_state in (("tcp", "0A"), ("udp", "07")):
+        for line in Path("/proc/net", table).read_text().splitlines()[1:]:
+            fields = line.split()
+            address, _, port = fields[1].partition(":")
+            host = ".".join(str(byte) for byte in reversed(bytes.fromhex(address)))
+            if fields[3] == open_state and host in ours:
+                found.append(f"{table} {host}:{int(port, 16)}")
     return found
 
 

@@ -20,7 +20,7 @@ from tests.acceptance.notices import (
     run_campaign,
     tried,
 )
-from tests.acceptance.system import System, holding, own_files
+from tests.acceptance.system import System, files_holding
 from tests.running import eventually
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
@@ -80,9 +80,8 @@ async def test_every_behaviour_ends_as_what_it_was(system: System) -> None:
 
 
 async def test_called_numbers_are_nowhere_to_be_read(system: System) -> None:
-    files = own_files(system.stage.home)
-    numbers = {each.phone for each in await tried(system, "outcomes")}
-    assert {number: found for number in numbers if (found := holding(files, number[2:]))} == {}
+    for number in {each.phone for each in await tried(system, "outcomes")}:
+        assert await files_holding(system.stage.home, number[2:]) == []
 
 
 async def test_nobody_is_dialled_without_an_agent_and_explain_says_so(system: System) -> None:

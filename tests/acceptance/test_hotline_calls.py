@@ -12,7 +12,7 @@ from drill.callers import Callers, Intent
 from drill.sipp import Press, run_sipp, scenario
 from incident.outcomes import CallOutcome
 from tests.acceptance.crews import HOTLINE
-from tests.acceptance.system import DID, SECOND_DID, System, holding, own_files
+from tests.acceptance.system import DID, SECOND_DID, System, files_holding
 from tests.running import eventually
 from tests.sip_caller import calling
 
@@ -135,4 +135,4 @@ async def test_callers_numbers_are_nowhere_to_be_read(system: System) -> None:
         (row,) = await system.calls("northwind", caller)
         assert row.ani_enc is not None
         assert incident.key.decrypt(row.ani_enc) == caller
-        assert holding(own_files(system.stage.home), caller[2:]) == []
+        assert await files_holding(system.stage.home, caller[2:]) == []
