@@ -250,7 +250,13 @@ class Runner:
         opened: tuple[Opened, ...] = ()
         try:
             opened = await lease_and_open(
-                floor.store, campaign.id, language, number, time.time(), held=self._held
+                floor.store,
+                campaign.id,
+                language,
+                number,
+                time.time(),
+                held=self._held,
+                again=self._rules.again,
             )
             for attempt in opened:
                 floor.lines.add(

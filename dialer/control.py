@@ -65,12 +65,14 @@ async def create_campaign(
     ring_seconds: int = 25,
     retry_rules: RetryRules | None = None,
     calling_hours: str = DEFAULT_HOURS,
+    again: bool = False,
     now: float | None = None,
 ) -> tuple[Campaign, int]:
     """Write a campaign as a draft; returns it and the number of its contacts.
 
     ``carrier``: default the first outbound one; its limits are the defaults of ``max_lines`` and
-    ``calls_per_second``. Nothing is called before ``start``.
+    ``calls_per_second``. Nothing is called before ``start``. ``again``: also people whom another
+    campaign of this incident has reached; kept with the retry rules.
 
     Raises UnknownIncident, CarrierUnknown, CampaignExists, NoContacts, BadCampaign, BadHours.
     """
@@ -79,6 +81,9 @@ async def create_campaign(
     found = await active_incident(store, incident)
     trunk = _carrier(settings, carrier)
     at = time.time() if now is None else now
+    rules = retry_rules or RetryRules()
+    if again:
+        rules = rules.model_copy(update={"again": True})
     campaign = Campaign(
         id=name,
         incident=incident,
@@ -88,12 +93,12 @@ async def create_campaign(
         max_lines=trunk.max_channels if max_lines is None else max_lines,
         calls_per_second=trunk.calls_per_second if calls_per_second is None else calls_per_second,
         ring_seconds=ring_seconds,
-        retry_rules=(retry_rules or RetryRules()).to_json(),
+        retry_rules=rules.to_json(),
         calling_hours=CallingHours.parse(calling_hours).to_json(),
         created_at=at,
         changed_at=at,
     )
-    added = await campaigns.create(store, campaign, found.plan.languages)
+    added = await campaigns.create(store, campaign, found.plan.languages, again=rules.again)
     return campaign, added
 
 
@@ -106,7 +111,8 @@ async def start(store: Store, campaign: str, now: float | None = None) -> Campai
     if row.desired is Desired.STOPPED:
         raise campaigns.AlreadyStopped(campaign)
     incident = await active_incident(store, row.incident)
-    await campaigns.take_in_contacts(store, campaign, incident.plan.languages)
+    again = RetryRules.parse(row.retry_rules).again
+    await campaigns.take_in_contacts(store, campaign, incident.plan.languages, again=again)
     if not any((await campaigns.counts(store, campaign)).values()):
         raise NoContacts(row.incident, incident.plan.languages)
     return await campaigns.set_desired(store, campaign, Desired.RUNNING, _now(now))

@@ -100,6 +100,8 @@ class CampaignRules:
     """What a campaign allows, as far as eligibility knows it."""
 
     hours: CallingHours
+    again: bool = False
+    """See ``RetryRules.again``."""
 
 
 def campaign_open(rules: CampaignRules, now: float) -> Verdict:

@@ -43,10 +43,14 @@ class RetryRules(BaseModel):
     """One rule for each outcome. ``connected`` is always the last: the person was reached.
 
     ``unknown`` means that the person may have been called: tried once more, hours later.
+
+    ``again``: also call people whom another campaign of the incident has reached, and without
+    the pauses that its calls ask for.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
     max_attempts: int = Field(6, ge=1, le=100)
+    again: bool = False
     busy: Maybe = Rule(after=15 * _MINUTE)
     no_answer: Maybe = Rule(after=3 * _HOUR)
     congestion: Maybe = Rule(after=2 * _MINUTE)

@@ -217,8 +217,10 @@ class DialerService:
         pacer = PACERS.get(campaign.mode)
         try:
             incident = await active_incident(self._store, campaign.incident)
-            rules = CampaignRules(CallingHours.parse(campaign.calling_hours))
-            RetryRules.parse(campaign.retry_rules)
+            rules = CampaignRules(
+                CallingHours.parse(campaign.calling_hours),
+                again=RetryRules.parse(campaign.retry_rules).again,
+            )
         except (UnknownIncident, BadHours, BadRules) as error:
             self._reasons[campaign.id] = str(error)
             return None

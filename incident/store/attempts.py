@@ -9,6 +9,7 @@ from typing import Any, cast
 
 from sqlalchemy import CursorResult, and_, case, func, literal, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import aliased
 
 from incident.outcomes import AttemptOutcome
 from incident.store.campaigns import ContactState, Desired
@@ -27,6 +28,9 @@ and the try does not count against the contact."""
 
 LIVE = (AttemptOutcome.CONNECTED, AttemptOutcome.ABANDONED, AttemptOutcome.LIVE_ANSWERED)
 """Answered by a person (47 CFR 64.1200(a)(7): the 3 % is of calls answered live by a person)."""
+
+_ROUNDS = 20
+"""Of looking for due contacts within one lease: those put off, or done, make room for others."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,12 +115,17 @@ async def lease_and_open(
     *,
     lease_seconds: float = 3600.0,
     held: Held = lambda _candidate: None,
+    again: bool = False,
 ) -> tuple[Opened, ...]:
     """Lease up to ``limit`` due contacts and open their attempts, in one transaction.
 
     When this returns, the attempts are committed: only then may anything be dialled. Opens
     nothing when the campaign is not to run (any more). Contacts that ``held`` keeps back are
     put off to its time. Two dialers never get the same contact.
+
+    What other campaigns did counts for the person: whoever was reached is done here too, and a
+    pause after another campaign's call is kept (``again``: neither). One telephone number is in
+    one call at a time, whoever shares it.
     """
     async with store.write() as session:
         wanted = (
@@ -133,70 +142,123 @@ async def lease_and_open(
         ).one_or_none()
         if wanted is None or wanted.desired != Desired.RUNNING:
             return ()
-        opened = []
-        for row in await _due(
-            session, store.dialect, campaign, language=language, limit=limit, now=now
-        ):
-            candidate = Candidate(
-                row.contact_id, language, row.state, row.postal_code, row.attempts
+        opened: list[Opened] = []
+        for _ in range(_ROUNDS):
+            rows = await _due(
+                session,
+                store.dialect,
+                campaign,
+                language=language,
+                limit=limit - len(opened),
+                now=now,
             )
-            until = held(candidate)
-            if until is not None:
-                await _put_off(session, campaign, row.contact_id, until)
-                continue
-            attempt = AttemptRow(
-                id=uuid.uuid4().hex,
-                campaign_id=campaign,
-                contact_id=row.contact_id,
-                number=row.attempts + 1,
-                carrier=wanted.carrier,
-                content_version=wanted.content_version,
-                created_at=now,
-            )
-            session.add(attempt)
-            opened.append(
-                Opened(
-                    id=attempt.id,
-                    campaign=campaign,
-                    contact=row.contact_id,
-                    number=attempt.number,
-                    language=language,
-                    phone=row.phone_enc,
-                    did=wanted.did,
+            chosen = []
+            for row in _one_for_each_number(rows):
+                if not again and row.reached:
+                    await _done_elsewhere(session, campaign, row.contact_id)
+                    continue
+                candidate = Candidate(
+                    row.contact_id, language, row.state, row.postal_code, row.attempts
+                )
+                until = None if again else row.paused_until
+                if until is None:
+                    until = held(candidate)
+                if until is not None:
+                    await _put_off(session, campaign, row.contact_id, until)
+                    continue
+                attempt = AttemptRow(
+                    id=uuid.uuid4().hex,
+                    campaign_id=campaign,
+                    contact_id=row.contact_id,
+                    number=row.attempts + 1,
+                    carrier=wanted.carrier,
+                    content_version=wanted.content_version,
                     created_at=now,
                 )
-            )
-        if opened:
-            await session.execute(
-                update(CampaignContactRow)
-                .where(
-                    CampaignContactRow.campaign_id == campaign,
-                    CampaignContactRow.contact_id.in_([item.contact for item in opened]),
+                session.add(attempt)
+                chosen.append(
+                    Opened(
+                        id=attempt.id,
+                        campaign=campaign,
+                        contact=row.contact_id,
+                        number=attempt.number,
+                        language=language,
+                        phone=row.phone_enc,
+                        did=wanted.did,
+                        created_at=now,
+                    )
                 )
-                .values(
-                    state=ContactState.LEASED.value,
-                    attempts=CampaignContactRow.attempts + 1,
-                    lease_until=now + lease_seconds,
-                )
-                .execution_options(synchronize_session=False)
-            )
+            if chosen:
+                await session.flush()
+                await _leased(session, campaign, chosen, now + lease_seconds)
+                opened += chosen
+            if not rows or len(opened) >= limit:
+                break
     return tuple(opened)
+
+
+def _one_for_each_number(rows: Sequence[Any]) -> list[Any]:
+    # The others of a household come once this call is over.
+    return list({row.phone_hash: row for row in reversed(rows)}.values())[::-1]
+
+
+async def _leased(
+    session: AsyncSession, campaign: str, chosen: Sequence[Opened], until: float
+) -> None:
+    await session.execute(
+        update(CampaignContactRow)
+        .where(
+            CampaignContactRow.campaign_id == campaign,
+            CampaignContactRow.contact_id.in_([item.contact for item in chosen]),
+        )
+        .values(
+            state=ContactState.LEASED.value,
+            attempts=CampaignContactRow.attempts + 1,
+            lease_until=until,
+        )
+        .execution_options(synchronize_session=False)
+    )
 
 
 async def _due(
     session: AsyncSession, dialect: str, campaign: str, *, language: str, limit: int, now: float
 ) -> Sequence[Any]:
+    # By contact first: so few are open that nothing of the contacts has to be scanned.
+    calling = select(AttemptRow.contact_id).where(AttemptRow.ended_at.is_(None))
+    engaged = await session.scalars(
+        select(ContactRow.phone_hash).where(ContactRow.id.in_(calling)).distinct()
+    )
     # A contact of two campaigns is in one call at a time.
     in_flight = select(AttemptRow.id).where(
         AttemptRow.contact_id == CampaignContactRow.contact_id, AttemptRow.ended_at.is_(None)
+    )
+    reached = select(AttemptRow.id).where(
+        AttemptRow.contact_id == CampaignContactRow.contact_id,
+        AttemptRow.campaign_id != campaign,
+        AttemptRow.outcome == AttemptOutcome.CONNECTED.value,
+    )
+    elsewhere = aliased(CampaignContactRow)
+    pause = (
+        select(func.max(elsewhere.not_before))
+        .where(
+            elsewhere.contact_id == CampaignContactRow.contact_id,
+            elsewhere.campaign_id != campaign,
+            elsewhere.last_outcome.is_not(None),
+            elsewhere.not_before > now,
+        )
+        .correlate(CampaignContactRow)
+        .scalar_subquery()
     )
     query = (
         select(
             CampaignContactRow.contact_id,
             CampaignContactRow.attempts,
             ContactRow.phone_enc,
+            ContactRow.phone_hash,
             ContactRow.state,
             ContactRow.postal_code,
+            reached.exists().label("reached"),
+            pause.label("paused_until"),
         )
         .join(ContactRow, ContactRow.id == CampaignContactRow.contact_id)
         .where(
@@ -205,6 +267,7 @@ async def _due(
             CampaignContactRow.not_before <= now,
             ContactRow.language == language,
             ~in_flight.exists(),
+            ContactRow.phone_hash.not_in(engaged.all()),
         )
         .order_by(CampaignContactRow.not_before, CampaignContactRow.contact_id)
         .limit(limit)
@@ -212,6 +275,15 @@ async def _due(
     if dialect == "postgresql":
         query = query.with_for_update(of=CampaignContactRow, skip_locked=True)
     return (await session.execute(query)).all()
+
+
+async def _done_elsewhere(session: AsyncSession, campaign: str, contact: int) -> None:
+    await session.execute(
+        update(CampaignContactRow)
+        .where(CampaignContactRow.campaign_id == campaign, CampaignContactRow.contact_id == contact)
+        .values(state=ContactState.DONE.value)
+        .execution_options(synchronize_session=False)
+    )
 
 
 async def _put_off(session: AsyncSession, campaign: str, contact: int, until: float) -> None:

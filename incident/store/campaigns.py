@@ -11,6 +11,7 @@ from typing import Any, cast
 from sqlalchemy import CursorResult, func, insert, literal, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from incident.outcomes import AttemptOutcome
 from incident.store.engine import Store, StoreError
 from incident.store.schema import (
     AttemptRow,
@@ -99,8 +100,8 @@ class NoContacts(StoreError):
         self.incident = incident
         self.languages = languages
         super().__init__(
-            f"incident {incident!r} has no imported contact in {', '.join(languages)}; "
-            f"run: breachline contacts import {incident} FILE.csv"
+            f"incident {incident!r} has no imported contact in {', '.join(languages)} who was not "
+            f"reached yet; run: breachline contacts import {incident} FILE.csv"
         )
 
 
@@ -108,8 +109,11 @@ class BadCampaign(StoreError):
     """What was asked for is no campaign; the message says which part and why."""
 
 
-async def create(store: Store, campaign: Campaign, languages: tuple[str, ...]) -> int:
+async def create(
+    store: Store, campaign: Campaign, languages: tuple[str, ...], *, again: bool = False
+) -> int:
     """Write a draft and take in the incident's contacts in ``languages``; returns their number.
+    ``again``: see ``take_in_contacts``.
 
     Contacts come in by parts, each its own transaction. After a crash in the middle the draft
     is there with some of them; ``take_in_contacts``, which every start does, brings the rest.
@@ -147,11 +151,16 @@ async def create(store: Store, campaign: Campaign, languages: tuple[str, ...]) -
                 changed_at=campaign.changed_at,
             )
         )
-    return await take_in_contacts(store, campaign.id, languages)
+    return await take_in_contacts(store, campaign.id, languages, again=again)
 
 
-async def take_in_contacts(store: Store, campaign: str, languages: Iterable[str]) -> int:
-    """Add the incident's committed contacts that the campaign does not have; returns how many."""
+async def take_in_contacts(
+    store: Store, campaign: str, languages: Iterable[str], *, again: bool = False
+) -> int:
+    """Add the incident's committed contacts that the campaign does not have; returns how many.
+
+    Whoever any campaign has reached is left out, unless they are to be called ``again``.
+    """
     spoken = tuple(languages)
     row = await get(store, campaign)
     added = last = 0
@@ -175,6 +184,10 @@ async def take_in_contacts(store: Store, campaign: str, languages: Iterable[str]
                 CampaignContactRow.campaign_id == campaign,
                 CampaignContactRow.contact_id == ContactRow.id,
             )
+            reached = select(AttemptRow.id).where(
+                AttemptRow.contact_id == ContactRow.id,
+                AttemptRow.outcome == AttemptOutcome.CONNECTED.value,
+            )
             chosen = (
                 select(
                     literal(campaign),
@@ -191,6 +204,7 @@ async def take_in_contacts(store: Store, campaign: str, languages: Iterable[str]
                     ContactRow.language.in_(spoken),
                     ImportRow.committed_at.is_not(None),
                     ~has.exists(),
+                    *(() if again else (~reached.exists(),)),
                 )
             )
             columns = ["campaign_id", "contact_id", "state", "attempts", "not_before"]

@@ -12,6 +12,7 @@ from dialer.campaign import LanguageReport
 from dialer.control import CarrierUnknown
 from dialer.eligibility import BadHours
 from dialer.report import LiveReport, read_report, report_file, write_report
+from dialer.retry import RetryRules
 from incident.home import Home
 from incident.settings import CarrierSettings, Settings
 from incident.store.campaigns import AlreadyStopped, CampaignUnknown, Desired
@@ -61,6 +62,13 @@ async def test_refusals_name_what_there_is(store: Store) -> None:
         await control.create_campaign(store, MADE, "notice", "northwind", calling_hours="always")
     with pytest.raises(CampaignUnknown, match="campaign create"):
         await control.start(store, "notice")
+
+
+async def test_calling_people_again_is_kept_with_the_retry_rules(store: Store) -> None:
+    await made(store)
+    for name, again in (("second", True), ("third", False)):
+        campaign, _ = await control.create_campaign(store, MADE, name, "northwind", again=again)
+        assert RetryRules.parse(campaign.retry_rules).again is again
 
 
 async def test_start_pause_stop(store: Store) -> None:

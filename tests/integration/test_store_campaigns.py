@@ -121,8 +121,61 @@ async def test_two_campaigns_call_a_contact_one_after_the_other(store: Store) ->
     await campaigns.set_desired(store, "second", Desired.RUNNING, 20.0)
     (first,) = await lease(store)
     assert await lease_and_open(store, "second", "en", 5, 100.0) == ()
-    await end(store, first.id, Outcome.CONNECTED, 120.0)
+    assert await lease_and_open(store, "second", "en", 5, 100.0, again=True) == ()
+    await end(store, first.id, Outcome.INVALID_NUMBER, 120.0)
     assert len(await lease_and_open(store, "second", "en", 5, 130.0)) == 1
+
+
+async def second(store: Store, *, again: bool = False) -> int:
+    added = await campaigns.create(store, replace(DRAFT, id="second"), BOTH, again=again)
+    await campaigns.set_desired(store, "second", Desired.RUNNING, 20.0)
+    return added
+
+
+async def test_whoever_was_reached_is_not_taken_into_another_campaign(store: Store) -> None:
+    await made(store, PHONES[:2])
+    (first, _) = await lease(store)
+    await end(store, first.id, Outcome.CONNECTED, 120.0)
+    assert await second(store) == 1
+    assert await campaigns.take_in_contacts(store, "second", BOTH) == 0
+    assert await campaigns.take_in_contacts(store, "second", BOTH, again=True) == 1
+
+
+async def test_whoever_is_reached_meanwhile_is_done_in_every_campaign(store: Store) -> None:
+    ids = await made(store, PHONES[:3])
+    assert await second(store) == 3
+    (first,) = await lease(store, 1)
+    await end(store, first.id, Outcome.CONNECTED, 120.0)
+    (opened,) = await lease_and_open(store, "second", "en", 1, 130.0)
+    assert opened.contact == ids[1]
+    assert (await campaigns.counts(store, "second"))["done"] == 1
+
+
+async def test_a_pause_is_kept_by_every_campaign(store: Store) -> None:
+    await made(store, PHONES[:1])
+    await second(store)
+    (first,) = await lease(store)
+    await end(store, first.id, Outcome.BUSY, 100.0)
+    assert await lease_and_open(store, "second", "en", 1, 130.0) == ()
+    assert await lease_and_open(store, "second", "en", 1, 999.0) == ()
+    assert len(await lease_and_open(store, "second", "en", 1, 1001.0)) == 1
+
+
+async def test_people_are_called_again_only_where_that_was_asked_for(store: Store) -> None:
+    await made(store, PHONES[:2])
+    one, two = await lease(store)
+    await end(store, one.id, Outcome.CONNECTED, 100.0)
+    await end(store, two.id, Outcome.BUSY, 100.0)
+    assert await second(store, again=True) == 2
+    assert len(await lease_and_open(store, "second", "en", 5, 130.0, again=True)) == 2
+
+
+async def test_one_number_is_in_one_call_at_a_time(store: Store) -> None:
+    ids = await made(store, [PHONES[0], PHONES[0], PHONES[1]])
+    first, other = await lease(store)
+    assert [first.contact, other.contact] == [ids[0], ids[2]]
+    await end(store, first.id, Outcome.CONNECTED, 120.0)
+    assert [item.contact for item in await lease(store, now=130.0)] == [ids[1]]
 
 
 async def test_a_held_contact_is_put_off_and_not_attempted(store: Store) -> None:
