@@ -18,17 +18,17 @@ from incident.store.schema import AttemptRow, CampaignContactRow, ContactRow
 from tests.acceptance.system import System
 from tests.running import eventually
 
-AREAS = ("212", "303", "404", "512", "602", "702", "206", "305", "615", "617", "312", "213")
 
-
-def listed(wanted: Mapping[Behaviour, int], *, first: int, language: str = "en") -> list[Person]:
-    """People of chosen behaviours, no number twice (``first`` keeps lists apart)."""
+def listed(wanted: Mapping[Behaviour, int], *, area: int, first: int) -> list[Person]:
+    """People of chosen behaviours. Each test has an area code and reference numbers (from
+    ``first`` on) of its own, so that a number is called by one campaign alone."""
     people: list[Person] = []
     for kind, number in wanted.items():
-        numbers = [f"+1{area}55501{line:02d}" for area in AREAS for line in LINES[kind]]
+        lines = list(LINES[kind])[:number]
+        assert len(lines) == number, f"an area has {len(lines)} numbers of {kind}"
         people += [
-            Person(f"{first + len(people) + index}", phone, "NY", "10001", language, ("contact",))
-            for index, phone in enumerate(numbers[:number])
+            Person(f"{first + line}", f"+1{area}55501{line:02d}", "NY", "10001", "en", ("contact",))
+            for line in lines
         ]
     return people
 

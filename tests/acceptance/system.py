@@ -182,9 +182,10 @@ class System:
         return await asyncio.to_thread(fetch)
 
     def asterisk_complaints(self) -> list[str]:
-        """Asterisk's own warnings and errors so far."""
+        """Asterisk's own warnings and errors so far (the log holds nothing else but a banner)."""
         file = self.stage.home.asterisk / "log" / "messages.log"
-        return file.read_text(encoding="utf-8", errors="replace").splitlines()
+        lines = file.read_text(encoding="utf-8", errors="replace").splitlines()
+        return [line for line in lines if re.search(r"\b(WARNING|ERROR)\[", line)]
 
     def _rang(self, event: Event) -> None:
         number = event.get("Exten")

@@ -23,7 +23,7 @@ AFTER = 3600.0
 async def test_attempts_in_flight_end_as_unknown_and_calls_work_again(system: System) -> None:
     await system.sign_in(CRASH)
     ringing = len(CRASH.numbers)
-    people = listed({Behaviour.NO_ANSWER: ringing, Behaviour.PERSON: 3}, first=50000000)
+    people = listed({Behaviour.NO_ANSWER: ringing, Behaviour.PERSON: 3}, area=512, first=50000000)
     rules = RetryRules(unknown=Rule(after=AFTER, times=1))
     campaign = await run_campaign(system, "crash", people, ring_seconds=30, retry_rules=rules)
 

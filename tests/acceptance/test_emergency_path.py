@@ -6,6 +6,7 @@ stopped at the end, after which nothing of it may be left.
 
 from __future__ import annotations
 
+import re
 import shutil
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -40,6 +41,8 @@ pytestmark = pytest.mark.asyncio(loop_scope="function")
 ADDRESSES = Addresses("127.0.3.1", "127.0.3.2", "127.0.3.3", "127.0.3.4")
 CREW = Crew(("1001",), ("northwind",), ("en", "es"))
 NUMBER = "2025550143"
+NO_HOTLINE = re.compile(r"res_agi\.c: (Connecting to .* Connection refused|.* FastAGI failed\.)$")
+"""What Asterisk rightly says when the hotline is not there."""
 
 
 def not_hotline(part: Part) -> bool:
@@ -87,9 +90,9 @@ async def test_callers_are_served_without_the_hotline_and_nothing_is_left_at_the
         await an_agent_all_the_same(system)
         await picked_up_exactly_once(system)
         complaints = [
-            line for line in system.asterisk_complaints() if "Connection refused" not in line
+            line for line in system.asterisk_complaints() if not re.search(NO_HOTLINE, line)
         ]
-        assert [line for line in complaints if "WARNING[" in line or "ERROR[" in line] == []
+        assert complaints == []
         assert processes_of(home)
         assert listening_on(ADDRESSES)
     assert processes_of(home) == {}
@@ -105,7 +108,7 @@ async def essentials_and_a_number_left(system: System) -> None:
         await caller.until("language.offer", "en")
         await caller.until("language.offer", "es")
         await caller.call.press("2")
-        await caller.until("emergency.essentials", "es")
+        await caller.until("emergency.essentials", "es", seconds=6)
         await caller.call.press("9")
         await caller.until("emergency.callback_offer", "es")
         await caller.call.press("1")

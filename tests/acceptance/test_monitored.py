@@ -40,7 +40,7 @@ _FICTIONAL = re.compile(r"55501\d\d")
 
 async def test_every_expression_of_every_dashboard_and_rule_returns_data(system: System) -> None:
     await system.sign_in(MONITORED)
-    people = listed({Behaviour.PERSON: 2, Behaviour.BUSY: 1}, first=60000000)
+    people = listed({Behaviour.PERSON: 2, Behaviour.BUSY: 1}, area=602, first=60000000)
     campaign = await run_campaign(system, "monitored", people)
     async with calling(system.at.probe, system.at.bind, DID, caller="+12125550181") as call:
         await call.press(",,1,,,1")

@@ -24,7 +24,7 @@ SPANISH_AGENT = Intent("agent (es)", ((1, "2"), (1.5, "0")), agent=True, patienc
 
 async def test_kills_drop_no_caller_and_dial_nobody_twice(system: System) -> None:
     await system.sign_in(NOTICES)
-    people = listed({Behaviour.PERSON: 16}, first=40000000)
+    people = listed({Behaviour.PERSON: 16}, area=404, first=40000000)
     campaign = await run_campaign(system, "kills", people)
     callers = Callers(system.stage.public, KILLS_DID, seed=3)
     try:
