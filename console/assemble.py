@@ -15,7 +15,7 @@ from incident.store.agents import list_agents
 from incident.store.engine import Store
 from incident.store.incidents import ActiveIncident, activate, active_incidents
 from pbx import names
-from pbx.ami import AmiClient
+from pbx.ami import AmiClient, NotConnected
 from pbx.emergency_pack import PROMPTS as EMERGENCY_TEXTS
 from pbx.emergency_pack import write_emergency_pack
 from pbx.prompts.audio import formats_for
@@ -108,7 +108,7 @@ async def reload_if_running(home: Home, settings: Settings, wait: float = 2.0) -
     try:
         await ami.wait_ready(wait)
         await reload_asterisk(ami)
-    except TimeoutError:
+    except NotConnected:
         return False
     finally:
         await ami.stop()

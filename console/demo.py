@@ -19,7 +19,7 @@ from console.live import Live, drained
 from console.stage import Addresses, Stage, staged, write_settings
 from dialer import control
 from drill.agents import sign_in
-from drill.callers import Callers, Intent
+from drill.callers import INTENTS, Callers, Intent
 from drill.network import Habits
 from drill.people import people, write_csv
 from incident.contacts import import_contacts
@@ -34,6 +34,8 @@ AGENTS: Final = tuple(str(number) for number in range(1001, 1013))
 CONTACTS: Final = 140
 CALLS_PER_SECOND: Final = 0.6
 FIRST: Final = Intent("what happened", ((1, "1"), (1.5, "1")))
+SHORT: Final = {intent: weight for intent, weight in INTENTS.items() if len(intent.keys) == 2}
+"""What callers of the second, smaller incident want: its menus have no third level."""
 DRAIN: Final = 75.0
 """Seconds that calls in progress have to end after the last one was placed."""
 
@@ -71,7 +73,7 @@ class _Watch:
 
     def part(self, event: PartEvent) -> None:
         if event.kind in ("died", "restarting"):
-            err.print(f"[yellow]{event.name} {event.kind}[/yellow] {event.detail}")
+            err.print(f"{event.name} {event.kind} {event.detail}", style="yellow")
         elif event.kind == "ready":
             err.print(f"{time.time() - self.began:6.1f} s  {event.name} is ready")
 
@@ -106,7 +108,7 @@ async def _one_day(stage: Stage, watch: _Watch, seconds: int, stop: asyncio.Even
     ends = time.time() + seconds
     sample, second = (
         Callers(stage.public, "18005550199", 1),
-        Callers(stage.public, "18005550123", 2),
+        Callers(stage.public, "18005550123", 2, SHORT),
     )
     callers = [sample, second]
     undo = stage.public.subscribe(["OriginateResponse"], watch.answered)
@@ -141,7 +143,9 @@ async def _one_day(stage: Stage, watch: _Watch, seconds: int, stop: asyncio.Even
         undo()
         for each in callers:
             each.close()
-    return await gather_summary(stage.store, campaign, callers, watch.seconds_to_first_call)
+    return await gather_summary(
+        stage.store, campaign, callers, began=watch.began, first=watch.seconds_to_first_call
+    )
 
 
 async def _campaign(stage: Stage) -> str:

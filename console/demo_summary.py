@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Final
 
 from rich.table import Table
 from sqlalchemy import func, select
@@ -12,8 +13,11 @@ from sqlalchemy import func, select
 from console.door import out, table
 from dialer import control
 from drill.callers import Callers
+from incident.outcomes import CallOutcome
 from incident.store.engine import Store
 from incident.store.schema import CallRow
+
+REACHED: Final = (CallOutcome.SELF_SERVICE, CallOutcome.AGENT, CallOutcome.CALLBACK)
 
 
 @dataclass(frozen=True)
@@ -64,17 +68,23 @@ class Summary:
 
 
 async def gather_summary(
-    store: Store, campaign: str, callers: Sequence[Callers], first: float | None
+    store: Store, campaign: str, callers: Sequence[Callers], *, began: float, first: float | None
 ) -> Summary:
-    """Collect what happened, from the callers' own reports and from the store."""
+    """Collect what happened since ``began``, from the callers' own reports and from the store.
+
+    A call counts as reached only if caller and store both say so: the smaller number is taken.
+    """
     results = [each for one in callers for each in one.results]
+    ended = await inbound_outcomes(store, began)
+    stored = sum(counts.get(kind, 0) for counts in ended.values() for kind in REACHED)
+    heard = sum(result.reached(intent.agent) for intent, result in results)
     status = await control.status(store, campaign)
     return Summary(
         seconds_to_first_call=first,
         calls=len(results),
-        reached=sum(result.reached(intent.agent) for intent, result in results),
+        reached=min(heard, stored),
         dropped=sum(result.dropped(intent.agent) for intent, result in results),
-        inbound_outcomes=await inbound_outcomes(store),
+        inbound_outcomes=ended,
         dialled=status.audit.dialled,
         outcomes=status.outcomes,
         unexplained=status.audit.unexplained,
@@ -82,10 +92,12 @@ async def gather_summary(
     )
 
 
-async def inbound_outcomes(store: Store) -> dict[str, dict[str, int]]:
-    """Ended calls by incident and outcome."""
-    query = select(CallRow.incident_id, CallRow.outcome, func.count()).group_by(
-        CallRow.incident_id, CallRow.outcome
+async def inbound_outcomes(store: Store, began: float) -> dict[str, dict[str, int]]:
+    """Calls that began since then (Unix seconds), by incident and outcome."""
+    query = (
+        select(CallRow.incident_id, CallRow.outcome, func.count())
+        .where(CallRow.started_at >= began)
+        .group_by(CallRow.incident_id, CallRow.outcome)
     )
     found: dict[str, dict[str, int]] = {}
     async with store.read() as session:

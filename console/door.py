@@ -14,6 +14,7 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from rich.table import Table
+from rich.text import Text
 
 from incident.home import Home
 from incident.privacy import Keyring
@@ -29,8 +30,9 @@ HomeOption = Annotated[
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]
 DEFAULT_HOME = Path("var")
 
-out = Console(highlight=False)
-err = Console(stderr=True, highlight=False)
+# No markup: paths and messages hold brackets.
+out = Console(highlight=False, markup=False)
+err = Console(stderr=True, highlight=False, markup=False)
 
 
 class Refused(Exception):
@@ -73,7 +75,7 @@ def table(title: str, headings: Iterable[str], rows: Iterable[Iterable[object]])
         numeric = bool(cells) and all(isinstance(row[index], int | float) for row in cells)
         built.add_column(heading, justify="right" if numeric else "left")
     for row in cells:
-        built.add_row(*(f"{cell:,}" if isinstance(cell, int) else str(cell) for cell in row))
+        built.add_row(*(Text(f"{cell:,}" if isinstance(cell, int) else str(cell)) for cell in row))
     return built
 
 

@@ -23,6 +23,7 @@ from pbx.prompts import (
 )
 from pbx.render import TemplateError
 from pbx.runtime.errors import AlreadyRunning, PartFailed, TreeError
+from pbx.runtime.programs import UnsafeBind
 
 REFUSALS: Final[tuple[type[Exception], ...]] = (
     SettingsError,
@@ -40,6 +41,7 @@ REFUSALS: Final[tuple[type[Exception], ...]] = (
     TemplateError,
     TreeError,
     PartFailed,
+    UnsafeBind,
     AlreadyRunning,
     AmiError,
     BadHours,
