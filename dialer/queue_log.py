@@ -15,13 +15,14 @@ _MOST: Final = 256 << 20
 @dataclass(slots=True)
 class QueueFacts:
     """One call in the queue; times in Unix seconds. ``abandoned``: no agent took it in time.
-    ``hung_up``: the person left before that."""
+    ``hung_up``: the person left before that. ``machine``: the agent pressed *7."""
 
     entered_at: float | None = None
     connected_at: float | None = None
     agent: str | None = None
     abandoned: bool = False
     hung_up: bool = False
+    machine: bool = False
 
 
 def read(file: Path, calls: Collection[str], since: float) -> Mapping[str, QueueFacts]:
@@ -35,7 +36,7 @@ def read(file: Path, calls: Collection[str], since: float) -> Mapping[str, Queue
         return found
     for line in _tail(file, since).splitlines():
         fields = line.split("|")
-        if len(fields) >= 5 and fields[1] in wanted:
+        if len(fields) >= 5 and fields[1] in wanted and fields[0].isdigit():
             _apply(found.setdefault(fields[1], QueueFacts()), fields)
     return found
 
@@ -52,6 +53,8 @@ def _apply(facts: QueueFacts, fields: list[str]) -> None:
             facts.hung_up = True
         case "EXITWITHTIMEOUT" | "EXITEMPTY" | "EXITWITHKEY":
             facts.abandoned = True
+        case "BLMACHINE":  # of our own dialplan
+            facts.machine = True
 
 
 def _tail(file: Path, since: float) -> str:

@@ -169,6 +169,7 @@ class Recovery:
                 line.agent = line.agent or facts.agent
                 line.abandoned = line.abandoned or facts.abandoned
                 line.waiting_ended = line.waiting_ended or facts.hung_up
+                line.machine = line.machine or facts.machine
             line.rang = line.rang or alive.get(line.id) == _RINGING
             if alive.get(line.id) == _UP and line.answered_at is None:
                 line.answered_at = time.time()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -55,6 +56,7 @@ class Desk:
     books: Books
     recovery: Recovery
     placer: Placer
+    queue_log: Path
     opened: Opened
     paused: str = ""
 
@@ -124,7 +126,7 @@ async def desk(store: Store, tmp_path: Path) -> AsyncIterator[Desk]:
     await campaigns.set_desired(store, "notice", Desired.RUNNING, 20.0)
     async with scripted_ami() as asterisk:
         ami = AmiClient(HOST, asterisk.port, "tester", "secret", timing=QUICK)
-        lines, books = Lines(), Books(store)
+        lines, books, log = Lines(), Books(store), tmp_path / "queue_log"
         tracker = Tracker(
             ami,
             lines,
@@ -140,7 +142,7 @@ async def desk(store: Store, tmp_path: Path) -> AsyncIterator[Desk]:
             books=books,
             tracker=tracker,
             watch=AgentsWatch(ami, 0.0),
-            log_file=tmp_path / "queue_log",
+            log_file=log,
             changed=lambda: None,
             settle=0.05,
         )
@@ -150,7 +152,7 @@ async def desk(store: Store, tmp_path: Path) -> AsyncIterator[Desk]:
         await ami.start()
         # The first link comes up before there is an attempt: recovery has nothing to look for.
         placeholder = Opened("", "", 0, 0, "", b"", "", 0.0)
-        made = Desk(store, asterisk, ami, lines, books, recovery, placer, placeholder)
+        made = Desk(store, asterisk, ami, lines, books, recovery, placer, log, placeholder)
         try:
             yield made
         finally:
@@ -212,6 +214,22 @@ async def test_a_lost_reply_without_a_channel_is_unknown(desk: Desk) -> None:
     assert (await desk.outcome())[0] == "unknown"
     await desk.ready()
     assert await second.silent(), "the order was sent again"
+
+
+async def test_a_machine_that_an_agent_heard_meanwhile_is_no_success(desk: Desk) -> None:
+    peer = await opened(desk)
+    placing = desk.place()
+    await peer.reply(await peer.expect("Originate"))
+    await placing
+    peer.drop()
+    told = [("ENTERQUEUE", "NONE"), ("CONNECT", "1001"), ("BLMACHINE", ""), ("COMPLETEAGENT", "")]
+    at = int(time.time())
+    desk.queue_log.write_text(
+        "".join(f"{at}|{desk.opened.id}|q|{agent}|{event}|1|2\n" for event, agent in told)
+    )
+    second = await desk.link([])
+    await desk.shown(second, [])
+    assert (await desk.outcome())[0] == "machine"
 
 
 async def test_a_channel_that_comes_up_late_is_followed(desk: Desk) -> None:

@@ -167,6 +167,7 @@ LOG = """\
 2001|one|northwind-en-notices|NONE|ENTERQUEUE||x|1
 2002|one|northwind-en-notices|1001|CONNECT|1|x|0
 2009|one|northwind-en-notices|1001|COMPLETEAGENT|1|7|1
+2009|one|northwind-en-notices|NONE|BLMACHINE|
 2010|two|northwind-en-notices|NONE|ENTERQUEUE||x|1
 2011|two|northwind-en-notices|NONE|ABANDON|1|1|1
 2012|three|northwind-en-notices|NONE|ENTERQUEUE||x|1
@@ -181,6 +182,7 @@ def test_the_queue_log(tmp_path: Path) -> None:
     found = queue_log.read(file, ["one", "two", "three", "four", "five"], since=2001)
     assert set(found) == {"one", "two", "three", "four"}
     assert (found["one"].connected_at, found["one"].agent) == (2002, "1001")
+    assert [name for name, facts in found.items() if facts.machine] == ["one"]
     assert (found["two"].hung_up, found["two"].connected_at) == (True, None)
     assert found["three"].abandoned
     four = found["four"]
