@@ -67,14 +67,16 @@ class AgiRequest:
 def parse_request(lines: Iterable[bytes]) -> AgiRequest:
     """Reads the header lines (without the empty line that ends them).
 
-    The first value of a name counts, so that no later line can replace an earlier one.
-    Raises BadRequest when the lines are not Asterisk's.
+    Raises BadRequest when the lines are not Asterisk's. Asterisk says each name once: one that
+    comes again was smuggled in with a value, and then no line can be trusted.
     """
     values: dict[str, str] = {}
     for line in lines:
         name, colon, value = line.partition(b":")
         if colon and name.startswith(b"agi_"):
-            values.setdefault(decode(name), decode(value.removeprefix(b" ")))
+            if (key := decode(name)) in values:
+                raise BadRequest("a name that is said twice")
+            values[key] = decode(value.removeprefix(b" "))
     if "agi_request" not in values and "agi_network_script" not in values:
         raise BadRequest("no agi_request")
 

@@ -27,17 +27,24 @@ _SUCCESS: Final = frozenset({"success", "follows", "goodbye"})
 
 
 class Fields(Mapping[str, str]):
-    """Headers of one message: names in any case; a repeated header's values joined by newlines."""
+    """Headers of one message: names in any case; a repeated header's values joined by newlines.
 
-    __slots__ = ("_stored",)
+    ``repeated``: the names, in lower case, that came more than once.
+    """
+
+    __slots__ = ("_stored", "repeated")
 
     def __init__(self, headers: Iterable[tuple[str, str]] = ()) -> None:
         stored: dict[str, tuple[str, str]] = {}
+        repeated: set[str] = set()
         for name, value in headers:
             key = name.lower()
             before = stored.get(key)
+            if before is not None:
+                repeated.add(key)
             stored[key] = (name, value) if before is None else (name, f"{before[1]}\n{value}")
         self._stored = stored
+        self.repeated = frozenset(repeated)
 
     @classmethod
     def parse(cls, text: str) -> Fields:

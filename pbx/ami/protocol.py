@@ -7,6 +7,7 @@ panoramisk is given `HardenedProtocol` through its own ``protocol_factory``. Wha
 * an action ends with its Response (a list with its last event) and a lost link fails it: nothing
   is ever queued to be sent again;
 * events with an ActionID of ours reach the subscribers like all others;
+* an event that says a header twice is dropped: a caller's name or number had line breaks in it;
 * nothing is logged but names and ids.
 """
 
@@ -30,6 +31,7 @@ log: Final = logging.getLogger(__name__)
 
 _BANNER: Final = b"Asterisk Call Manager/"
 _END: Final = b"\r\n\r\n"
+_MAY_REPEAT: Final = frozenset({"chanvariable", "destchanvariable"})
 
 
 @dataclass(frozen=True)
@@ -56,6 +58,8 @@ class HardenedProtocol(AMIProtocol):  # type: ignore[misc]  # panoramisk has no 
         self.lost: asyncio.Future[str] = loop.create_future()
         self.reason = ""
         """Why we closed it ourselves; empty while the other side is to blame."""
+        self.forged = 0
+        """Events dropped because a header came twice."""
         self._buffer = bytearray()
         self._searched = 0
 
@@ -137,6 +141,9 @@ class HardenedProtocol(AMIProtocol):  # type: ignore[misc]  # panoramisk has no 
                 log.debug("AMI: a response that nobody waits for (any more) ignored")
             elif action.add_message(message):
                 self.forget(action)
+        elif message.kind == "event" and message.repeated - _MAY_REPEAT:
+            self.forged += 1
+            log.debug("AMI: an event with a header twice dropped (%d by now)", self.forged)
         elif message.kind == "event":
             event = Event(message["Event"], message, time.monotonic())
             if action is not None and action.add_event(event):

@@ -11,6 +11,18 @@ from pbx import names
 from pbx.render.template import TemplateError
 
 _PLAIN = re.compile(r"[A-Za-z0-9_+.=~-]+")
+_CLEANED = tuple(
+    f"Set({field}=${{FILTER({allowed},${{{field}}})}})"
+    for field, allowed in (
+        ("CALLERID(num)", "0-9+"),
+        ("CALLERID(ani)", "0-9+"),
+        ("CALLERID(dnid)", "0-9+"),
+        ("CALLERID(rdnis)", "0-9+"),
+        ("CALLERID(name)", "A-Za-z0-9 .\\x2d"),
+    )
+)
+"""What a caller says about itself, made harmless before anything reads it: Asterisk unescapes
+a SIP address (%0D%0A is a line break then) and writes it raw into AMI events and AGI requests."""
 _GENERATED = "; Generated from breachline.toml, the incidents and the agents. Do not edit.\n"
 
 
@@ -118,7 +130,9 @@ def extensions(incidents: Iterable[HotlineNumber], phones: Iterable[AgentPhone])
     for item in incidents:
         for form in item.dialled_forms:
             out += [
-                f"exten => {form},1,Set(__{names.INCIDENT}={item.incident})",
+                f"exten => {form},1,{_CLEANED[0]}",
+                *(f" same => n,{cleaned}" for cleaned in _CLEANED[1:]),
+                f" same => n,Set(__{names.INCIDENT}={item.incident})",
                 f" same => n,Set(BL_DEFAULT_LANGUAGE={item.languages[0]})",
                 " same => n,Goto(hotline,s,1)",
             ]

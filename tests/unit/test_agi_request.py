@@ -63,11 +63,13 @@ def test_caller_names_become_printable_text(raw: bytes, name: str) -> None:
     assert parse_request(opening.split(b"\n")).caller_name == name
 
 
-def test_no_later_line_replaces_an_earlier_one() -> None:
-    extra = [b"agi_network_script: other\n", b"agi_callerid: 18005550100\n"]
-    request = parse(opening_lines(extra=extra))
-    assert request.script == "hotline"
-    assert request.caller_number == "+18005550123"
+@pytest.mark.parametrize("name", ["agi_arg_1", "agi_uniqueid", "agi_request"])
+def test_a_request_that_says_a_name_twice_is_refused(name: str) -> None:
+    forged = f"agi_callerid: 1\n{name}: other\n".encode()
+    opening = opening_lines(args=("northwind",)).replace(b"agi_callerid: ", forged + b"x: ", 1)
+    assert f"{name}: other".encode() in opening
+    with pytest.raises(BadRequest):
+        parse(opening)
 
 
 def test_lines_that_are_not_agi_are_not_requests() -> None:

@@ -126,6 +126,20 @@ def test_a_repeated_header_goes_out_once_per_value() -> None:
     assert asyncio.run(build()).count(b"Variable: ") == 2
 
 
+@pytest.mark.parametrize("name", ["Event", "Uniqueid", "uniqueid", "Queue"])
+def test_an_event_that_says_a_header_twice_is_dropped(name: str) -> None:
+    forged = f"Event: Hangup\r\nExten: 1\r\n{name}: 2\r\nQueue: q\r\nUniqueid: 3\r\n\r\n"
+    events, gone = read(
+        [
+            b"Asterisk Call Manager/11.0.0\r\n",
+            forged.encode(),
+            b"Event: Hangup\r\nUniqueid: 4\r\n\r\n",
+        ]
+    )
+    assert [event.get("Uniqueid") for event in events] == ["4"]
+    assert not gone
+
+
 def test_fields_are_found_in_any_case_and_repeats_are_joined() -> None:
     fields = Fields.parse("Event: Newchannel\r\nUniqueid: 1\r\nVar: a\r\nvar: b\r\nX:y\r\nZ:")
     assert fields["UNIQUEID"] == "1"

@@ -154,10 +154,28 @@ def test_a_did_is_known_however_a_carrier_writes_it(tmp_path: Path) -> None:
     assert INCIDENTS[1].dialled_forms == ("+442079460123", "442079460123")
     home, _ = render(tmp_path)
     dids = rendered(home, "extensions_generated.conf").partition("[agent-sign-in]")[0]
-    found = re.findall(r"exten => (\S+),1,Set\(__BL_INCIDENT=(\S+)\)", dids)
+    found = re.findall(
+        r"exten => (\S+),1,(?:(?!exten).)*?Set\(__BL_INCIDENT=(\S+)\)", dids, re.DOTALL
+    )
     assert found == [(form, item.incident) for item in INCIDENTS for form in item.dialled_forms]
     assert dids.count("Set(BL_DEFAULT_LANGUAGE=en)") == 3
     assert dids.count("Set(BL_DEFAULT_LANGUAGE=es)") == 2
+
+
+def test_what_a_caller_says_is_made_harmless_before_anything_else(tmp_path: Path) -> None:
+    home, _ = render(tmp_path)
+    dids = rendered(home, "extensions_generated.conf").partition("[agent-sign-in]")[0]
+    for number in dids.split("exten => ")[1:]:
+        steps = [line.partition("Set(")[2] for line in number.splitlines()]
+        assert [step.partition("=")[0] for step in steps[:6]] == [
+            "CALLERID(num)",
+            "CALLERID(ani)",
+            "CALLERID(dnid)",
+            "CALLERID(rdnis)",
+            "CALLERID(name)",
+            "__BL_INCIDENT",
+        ]
+        assert steps[0] == "CALLERID(num)=${FILTER(0-9+,${CALLERID(num)})})"
 
 
 def test_behind_nat_media_and_signalling_say_the_public_address(tmp_path: Path) -> None:
