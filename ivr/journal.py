@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Final, TypeVar
 
 from sqlalchemy.exc import DataError, IntegrityError, SQLAlchemyError
@@ -16,6 +17,7 @@ from sqlalchemy.exc import DataError, IntegrityError, SQLAlchemyError
 from incident.store.callbacks import CallbackRequest, save_callbacks
 from incident.store.calls import StoredCall, save_calls
 from incident.store.engine import Store, StoreError
+from pbx.spool import write_spooled
 
 log: Final = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -35,8 +37,9 @@ _LAST_RETRY: Final = 5.0
 class Journal:
     """``dropped``: calls lost because the database was away until the memory was full."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, spool: Path | None = None) -> None:
         self._store = store
+        self._spool = spool
         self._calls: dict[str, StoredCall] = {}
         self._callbacks: dict[str, CallbackRequest] = {}
         self._some = asyncio.Event()
@@ -84,6 +87,19 @@ class Journal:
         except TimeoutError:
             return False
         return True
+
+    async def set_aside(self, source_key: str, incident: str, sealed: bytes) -> None:
+        """Put a call-back request that the store has not taken yet where a restart finds it.
+
+        The same ``source_key`` makes it count once, whichever way it reaches the store.
+        """
+        if self._spool is None:
+            return
+        try:
+            await asyncio.to_thread(write_spooled, self._spool, incident, sealed, source_key)
+        except OSError as error:
+            kind = type(error).__name__
+            log.error("a call-back request is in memory only (%s)", kind)  # noqa: TRY400 - no trace
 
     async def _run(self) -> None:
         delay, window = _FIRST_RETRY, GROUP_SECONDS

@@ -65,7 +65,7 @@ class HotlineService:
         self._failing: set[str] = set()
         self._agents_at = 0.0
         self.events = EventPublisher(settings.mqtt_url(), node, SERVICE, on_nudge=self._nudged.set)
-        self.journal = Journal(store)
+        self.journal = Journal(store, home.callback_spool)
         self.incidents = Incidents(store, home)
         self.book = CallBook(node, self.journal, self.events)
         self.agents = Agents(settings.agents.wrapup_seconds)

@@ -27,6 +27,7 @@ _log = logging.getLogger(__name__)
 SUFFIX: Final = ".sealed"
 _HEADING: Final = b"breachline-callback 1 "
 _INCIDENT: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
+_KEY: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:-]{0,79}")
 _PHONE: Final = re.compile(r"\+[1-9][0-9]{6,14}")
 _MAX_BYTES: Final = 16384
 
@@ -66,15 +67,19 @@ class CallbackRequest:
         return json.dumps(asdict(self)).encode()
 
 
-def write_spooled(folder: Path, incident: str, sealed: bytes) -> str:
+def write_spooled(folder: Path, incident: str, sealed: bytes, key: str | None = None) -> str:
     """Adds one request, durably (on the disk when this returns); gives its ``source_key``.
+
+    ``key``: the source key of a request that has one already; by default a new one.
 
     Raises OSError, and ValueError for what is no incident id.
     """
     if not _INCIDENT.fullmatch(incident):
         raise ValueError("not an incident id")
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    key = uuid.uuid4().hex
+    key = uuid.uuid4().hex if key is None else key
+    if not _KEY.fullmatch(key):
+        raise ValueError("not a source key")
     write_durably(folder / f"{key}{SUFFIX}", _HEADING + incident.encode() + b"\n" + sealed, 0o600)
     return key
 

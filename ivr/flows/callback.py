@@ -5,16 +5,19 @@ from __future__ import annotations
 from typing import Final, Literal
 
 from incident.contacts.phones import BadPhone, to_e164
+from incident.privacy import seal_for
 from incident.store.callbacks import request
 from ivr.journal import Journal
 from ivr.menu import AGENT_KEY, BACK, REPEAT
 from ivr.talk import END_CALL, Talk
+from pbx.spool import CallbackRequest
 
 MAX_DIGITS: Final = 15
 TRIES: Final = 3
 RIGHT: Final = "1"
 _STORED_SECONDS: Final = 1.0
-"""How long the caller waits for the database before being thanked; it is tried on after that."""
+"""How long the caller waits for the database before being thanked. A request that it has not taken
+by then is spooled as well: nobody is thanked for what only our memory holds."""
 
 
 async def callback(talk: Talk, journal: Journal, source: Literal["menu", "after_hours"]) -> str:
@@ -67,6 +70,11 @@ async def _keep(
     )
     talk.note("callback:left_number")
     talk.book.callback(call, taken)
-    await journal.settled(taken.source_key, _STORED_SECONDS)
+    if not await journal.settled(taken.source_key, _STORED_SECONDS):
+        spooled = CallbackRequest(
+            talk.incident.id, talk.language, e164, taken.requested_at, call.id
+        )
+        sealed = seal_for(talk.incident.key.public_key, spooled.to_bytes())
+        await journal.set_aside(taken.source_key, talk.incident.id, sealed)
     if not await talk.say("callback.thanks"):
         await talk.say("goodbye")

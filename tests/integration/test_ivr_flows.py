@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import cast
 
 import pytest
@@ -22,6 +23,7 @@ from ivr.journal import Journal
 from ivr.menu import EVERY_KEY
 from ivr.served import Incidents, ServedIncident
 from pbx.agi import CallerHungUp
+from pbx.spool import list_spooled, read_spooled, source_key
 from tests.ivr_talk import KEY, Caller, Published, served
 from tests.running import SAMPLE, plan_text
 
@@ -44,9 +46,9 @@ class _Air:
 class House:
     """A hotline without Asterisk."""
 
-    def __init__(self, store: Store, *, open_now: bool = True) -> None:
+    def __init__(self, store: Store, *, open_now: bool = True, spool: Path | None = None) -> None:
         self.store = store
-        self.journal = Journal(store)
+        self.journal = Journal(store, spool)
         self.published = Published()
         self.book = CallBook("node1", self.journal, self.published)
         air = cast(Incidents, _Air(served(PLAN if open_now else CLOSED)))
@@ -234,6 +236,22 @@ async def test_a_number_that_cannot_be_called_is_asked_for_again(
     assert KEY.decrypt(row.phone_enc) == "+12025550177"
     assert (row.source, row.language) == ("after_hours", "en")
     assert (await closed.end()).outcome == CallOutcome.CALLBACK
+
+
+async def test_nobody_is_thanked_for_what_only_memory_holds(
+    store: Store, house: House, tmp_path: Path
+) -> None:
+    closed = House(store, open_now=False, spool=tmp_path / "spool")
+    # The journal does not run: the store takes nothing for now.
+    caller = await closed.call("1", "0", "1", "2025550177#", "", "1")
+    assert caller.texts[-2:] == ["callback.thanks", "goodbye"]
+    (spooled,) = list_spooled(tmp_path / "spool")
+    assert b"2025550177" not in spooled.read_bytes()
+    assert read_spooled(spooled, {"northwind": KEY}).phone == "+12025550177"
+    await closed.end()
+    async with store.read() as session:
+        row = (await session.scalars(select(CallbackRow))).one()
+    assert row.source_key == source_key(spooled)
 
 
 async def test_a_number_that_was_not_confirmed_is_not_kept(store: Store, house: House) -> None:
