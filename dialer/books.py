@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from incident.store import attempts
@@ -47,6 +48,12 @@ class Books:
     def start(self) -> None:
         if self._task is None:
             self._task = asyncio.create_task(self._run(), name="dialer-books")
+            self._task.add_done_callback(_report_failure)
+
+    @property
+    def failed(self) -> bool:
+        """The task ended by itself: nothing is written any more."""
+        return self._task is not None and self._task.done()
 
     async def stop(self, grace: float) -> None:
         """Write what is entered, for ``grace`` seconds at most."""
@@ -105,8 +112,8 @@ class Books:
         while True:
             try:
                 await self._commit(batch)
-            except (StoreBusy, DBAPIError, OSError) as error:
-                if isinstance(error, DBAPIError) and _is_our_fault(error):
+            except (StoreBusy, SQLAlchemyError, OSError) as error:
+                if isinstance(error, SQLAlchemyError) and _is_our_fault(error):
                     await self._write_singly(batch, error)
                     return
                 log.warning("the store takes no writes (%s); trying again", type(error).__name__)
@@ -129,10 +136,20 @@ class Books:
             for entry in batch:
                 results.append(await entry.write(session))
         for entry, result in zip(batch, results, strict=True):
-            entry.written(result)
+            try:
+                entry.written(result)
+            except Exception:  # it is written: whoever wanted to hear of it must not stop the rest
+                log.exception("attempt %s: what follows its end failed", entry.attempt)
 
 
-def _is_our_fault(error: DBAPIError) -> bool:
+def _is_our_fault(error: SQLAlchemyError) -> bool:
     # A broken statement or value, against a server that is away, locked or restarting.
+    if not isinstance(error, DBAPIError):
+        return not isinstance(error, PoolTimeout)
     kind = type(error).__name__
     return kind in {"IntegrityError", "DataError", "ProgrammingError", "NotSupportedError"}
+
+
+def _report_failure(task: asyncio.Task[None]) -> None:
+    if not task.cancelled() and (error := task.exception()) is not None:
+        log.error("%s failed: %r", task.get_name(), error)

@@ -72,6 +72,12 @@ class Recovery:
     def start(self) -> None:
         if self._task is None:
             self._task = asyncio.create_task(self._run(), name="dialer-recovery")
+            self._task.add_done_callback(_report_failure)
+
+    @property
+    def failed(self) -> bool:
+        """The task ended by itself: nothing is looked up any more."""
+        return self._task is not None and self._task.done()
 
     async def stop(self) -> None:
         self._undo()
@@ -173,3 +179,8 @@ class Recovery:
             line.rang = line.rang or alive.get(line.id) == _RINGING
             if alive.get(line.id) == _UP and line.answered_at is None:
                 line.answered_at = time.time()
+
+
+def _report_failure(task: asyncio.Task[None]) -> None:
+    if not task.cancelled() and (error := task.exception()) is not None:
+        log.error("%s failed: %r", task.get_name(), error)

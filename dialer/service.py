@@ -158,7 +158,10 @@ class DialerService:
 
     def broken(self) -> str:
         """Which of our tasks ended though it should not have; empty while all is well."""
-        return ", ".join(task.get_name() for task in self._tasks if task.done())
+        ended = [task.get_name() for task in self._tasks if task.done()]
+        ended += ["dialer-books"] if self._books.failed else []
+        ended += ["dialer-recovery"] if self._recovery.failed else []
+        return ", ".join(ended)
 
     def _health(self) -> Mapping[str, bool]:
         return {"asterisk": self._recovery.ready, "tasks": not self.broken()}
