@@ -58,6 +58,9 @@ class Connection(asyncio.Protocol):
         self._transport = cast(asyncio.Transport, transport)
         peer: socket.socket | None = transport.get_extra_info("socket")
         if peer is not None and peer.family in (socket.AF_INET, socket.AF_INET6):
+            if not _same_machine(transport):
+                self._reject("not from this machine")
+                return
             peer.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._timer = self._loop.call_later(
             self._limits.header_seconds, self._reject, "the opening lines did not come in time"
@@ -249,3 +252,13 @@ class Connection(asyncio.Protocol):
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
+
+
+def _same_machine(transport: asyncio.BaseTransport) -> bool:
+    """Whether the peer is our own Asterisk, by its address: AGI knows no password.
+
+    Linux connects to an address of its own from that same address, and to any of 127.0.0.0/8
+    from 127.0.0.1.
+    """
+    peer, own = (transport.get_extra_info(name)[0] for name in ("peername", "sockname"))
+    return peer in {own, "127.0.0.1", "::1"}

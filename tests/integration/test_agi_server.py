@@ -326,3 +326,34 @@ async def test_session_tasks_are_named_by_path_and_call() -> None:
     async with serving() as (server, _), await call(server) as asterisk:
         await asterisk.expect("ANSWER")
         assert "agi:hotline:1795465328.79" in {task.get_name() for task in asyncio.all_tasks()}
+
+
+async def test_a_peer_of_another_address_is_dropped_before_it_says_a_word(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level("INFO")
+    served: list[str] = []
+
+    async def hotline(session: AgiSession) -> None:
+        served.append(session.request.unique_id)
+
+    server = AgiServer("127.0.0.22", 0, {"hotline": hotline})
+    await server.start()
+    try:
+        for source in ("127.0.22.23", "127.0.0.1", "127.0.0.22"):
+            reader, writer = await asyncio.open_connection(
+                "127.0.0.22", server.port, local_addr=(source, 0)
+            )
+            try:
+                async with asyncio.timeout(10):
+                    with suppress(ConnectionError):
+                        writer.write(opening_lines("hotline"))
+                        while await reader.read(1000):
+                            pass
+            finally:
+                writer.close()
+        await settled(server, rejected=1, completed=2)
+    finally:
+        await server.stop(0)
+    assert len(served) == 2
+    assert "127.0.22.23" not in caplog.text
