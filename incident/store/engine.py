@@ -131,13 +131,15 @@ def _sqlite_engine(url: URL, *, read_only: bool) -> AsyncEngine:
         max_overflow=0,
         pool_timeout=30,
         connect_args={"timeout": BUSY_SECONDS},
+        hide_parameters=True,
     )
 
     def prepare(connection: Any, _record: object) -> None:
         # The driver's own idea of when to begin a transaction is off; _begin_sqlite does it.
         connection.isolation_level = None
         cursor = connection.cursor()
-        cursor.execute("PRAGMA synchronous=NORMAL")
+        # A call is placed once its attempt is committed: a power cut must not undo the commit.
+        cursor.execute("PRAGMA synchronous=FULL")
         cursor.execute("PRAGMA foreign_keys=ON")
         cursor.execute("PRAGMA temp_store=MEMORY")
         # What an import or a flood made of the log does not stay on the disk for ever.
@@ -159,6 +161,7 @@ def _postgresql_engine(url: URL) -> AsyncEngine:
         pool_timeout=30,
         pool_pre_ping=True,
         connect_args={"connect_timeout": _CONNECT_SECONDS, "application_name": "breachline"},
+        hide_parameters=True,
     )
 
 

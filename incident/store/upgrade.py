@@ -84,7 +84,9 @@ def locked_connection(url: URL) -> Iterator[Connection]:
         with _sqlite_file(Path(url.database or "")), _connect(_sqlite_engine(url)) as connection:
             yield connection
     else:
-        engine = create_engine(url, poolclass=NullPool, connect_args={"connect_timeout": 10})
+        engine = create_engine(
+            url, poolclass=NullPool, connect_args={"connect_timeout": 10}, hide_parameters=True
+        )
         with _connect(engine) as connection:
             connection.execute(text("SELECT pg_advisory_xact_lock(:n)"), {"n": _ADVISORY_LOCK})
             yield connection
@@ -130,6 +132,7 @@ def _sqlite_engine(url: URL) -> Engine:
         url.set(drivername="sqlite+pysqlite"),
         poolclass=NullPool,
         connect_args={"timeout": BUSY_SECONDS},
+        hide_parameters=True,
     )
 
     def prepare(connection: Any, _record: object) -> None:

@@ -233,3 +233,17 @@ async def test_a_database_of_a_newer_version_is_refused(database_url: str) -> No
         connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
     with pytest.raises(SchemaTooNew, match="newer"):
         await migrate(database_url)
+
+
+async def test_an_error_of_the_database_does_not_hold_the_values(store: Store) -> None:
+    async with store.read() as session:
+        with pytest.raises(DBAPIError) as refused:
+            await session.execute(text("SELECT nothing_like_it, :n"), {"n": "private value"})
+    assert "private value" not in str(refused.value)
+
+
+@only_sqlite
+async def test_a_committed_write_survives_a_power_cut(store: Store) -> None:
+    async with store.write() as session:
+        full = 2
+        assert await session.scalar(text("PRAGMA synchronous")) == full
