@@ -5,6 +5,7 @@ Exit codes: 0 done, 1 refused or failed (the reason on standard error), 2 wrong 
 
 from __future__ import annotations
 
+import resource
 import sys
 from typing import Final
 
@@ -48,6 +49,8 @@ app.add_typer(prompts_app, name="prompts")
 
 def main() -> None:
     """Run one command. What a person can mend is a sentence; anything else is a traceback."""
+    # A core dump would hold keys and telephone numbers; every part inherits this.
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     try:
         app(prog_name="breachline")
     except _EXPECTED as error:

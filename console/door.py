@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import sys
 from collections.abc import AsyncIterator, Coroutine, Iterable
 from contextlib import asynccontextmanager
@@ -51,6 +52,8 @@ def settings_of(home: Path) -> tuple[Home, Settings]:
 async def store_of(home: Home, settings: Settings) -> AsyncIterator[Store]:
     """The home's database, migrated."""
     home.root.mkdir(parents=True, exist_ok=True, mode=0o700)
+    if home.root.stat().st_uid == os.getuid():
+        home.root.chmod(0o700)  # a folder that was made by hand is open to others
     url = settings.database_url(home)
     await migrate(url)
     async with open_store(url, Keyring.open(home)) as store:

@@ -53,6 +53,11 @@ class Journal:
     async def start(self) -> None:
         self._task = asyncio.create_task(self._run(), name="journal")
 
+    @property
+    def broken(self) -> bool:
+        """Its task ended by itself: a fault of ours, and nothing is written any more."""
+        return self._task is not None and self._task.done()
+
     async def stop(self, timeout: float = 5.0) -> None:
         """Write what is left, for ``timeout`` seconds at most."""
         if self._task is None:

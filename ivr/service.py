@@ -51,6 +51,13 @@ GRACE_SECONDS: Final = 2.0
 _RECONCILE_RETRY: Final = 2.0
 
 
+class JournalBroken(Exception):
+    """Calls are written no more: the service has to be started anew."""
+
+    def __init__(self) -> None:
+        super().__init__("the journal ended by itself, a fault of ours; starting anew")
+
+
 class HotlineService:
     """Everything of the service, started in order and stopped in the opposite one."""
 
@@ -159,6 +166,8 @@ class HotlineService:
             await work()
 
     async def _poll(self) -> None:
+        if self.journal.broken:
+            raise JournalBroken
         try:
             await self.incidents.refresh()
             if monotonic() >= self._agents_at:
@@ -241,7 +250,14 @@ def main(argv: list[str] | None = None) -> int:
     configure(SERVICE, settings.node)
     try:
         uvloop.run(serve(home, settings))
-    except (OSError, StoreError, PrivacyError, BadBroker, SQLAlchemyError) as error:
+    except (
+        OSError,
+        StoreError,
+        PrivacyError,
+        BadBroker,
+        SQLAlchemyError,
+        JournalBroken,
+    ) as error:
         log.critical("the hotline cannot run: %s", _reason(error))
         return 1
     return 0

@@ -25,7 +25,7 @@ PROBE_TIMEOUT: Final = 5.0
 WATCH_EVERY: Final = 3.0
 """Seconds between looks at a part that is to be ended when it falls silent."""
 WATCH_MISSES: Final = 2
-ADOPT_TIMEOUT: Final = 5.0
+ADOPT_TIMEOUT: Final = 30.0
 """Seconds that a left-over process has to show that it is ready."""
 LEFT_OVER_TIMEOUT: Final = 10.0
 LOG_LIMIT: Final = 20_000_000
@@ -52,6 +52,7 @@ class Supervisor:
         self._processes: dict[str, Process] = {}
         self._keepers: dict[str, asyncio.Task[None]] = {}
         self._log_offsets: dict[str, int] = {}
+        self._adopted: set[str] = set()
 
     def pid(self, name: str) -> int | None:
         """The process id of a part; None while it is down."""
@@ -61,7 +62,8 @@ class Supervisor:
     async def start(self) -> None:
         """Start all parts, each when the one before it is ready.
 
-        Raises AlreadyRunning, or PartFailed after stopping whatever was started.
+        Raises AlreadyRunning, or PartFailed after stopping whatever was started. What ran on
+        from before and was adopted is left running: callers may be inside it.
         """
         self._take_lock()
         try:
@@ -69,6 +71,8 @@ class Supervisor:
             for part in self._parts:
                 await self._begin(part)
         except BaseException:
+            for name in self._adopted:
+                await self._let_go(name)
             await self.stop()
             raise
 
@@ -181,7 +185,11 @@ class Supervisor:
         except OSError as error:
             raise PartFailed(part.name, f"{part.argv[0]}: {error}", str(part.log), "") from error
         self._processes[part.name] = process
-        process.record.write(self._record_file(part.name))
+        try:
+            process.record.write(self._record_file(part.name))
+        except OSError as error:
+            # A full disk must not keep a part down; it only cannot be adopted later.
+            log.error("%s runs, but that cannot be written down: %s", part.name, error)  # noqa: TRY400
         self._emit(part, "started", process.pid)
         return process
 
@@ -210,6 +218,7 @@ class Supervisor:
             return None
         self._processes[part.name] = process
         if await self._wait_ready(part, process, ADOPT_TIMEOUT) is None:
+            self._adopted.add(part.name)
             self._emit(part, "started", process.pid, "kept: it ran on from before")
             return process
         log.warning("%s: process %d ran on from before, but not well", part.name, process.pid)
@@ -236,6 +245,14 @@ class Supervisor:
             if time.monotonic() > deadline:
                 return f"not ready after {limit:g} s{last}"
             await asyncio.sleep(PROBE_EVERY)
+
+    async def _let_go(self, name: str) -> None:
+        """Watch a part no longer, and leave it and its record for the next supervisor."""
+        keeper = self._keepers.pop(name, None)
+        if keeper is not None:
+            keeper.cancel()
+            await asyncio.wait({keeper})
+        self._processes.pop(name, None)
 
     async def _end(self, part: Part, process: Process) -> None:
         was_up = not process.exited.is_set()

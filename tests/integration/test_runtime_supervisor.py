@@ -340,6 +340,30 @@ async def test_after_a_killed_supervisor_asterisk_stays_and_services_are_replace
         assert ready[1].pid != before["asterisk"]
 
 
+async def test_failed_start_leaves_an_adopted_asterisk_running(tmp_path: Path) -> None:
+    before = await leave_over(tmp_path, "asterisk")
+    parts = [part(tmp_path, "asterisk", adopt=True), part(tmp_path, "broken", "exit 3")]
+    with pytest.raises(PartFailed):
+        await Supervisor(parts, tmp_path / "run").start()
+    assert start_time(before["asterisk"]) is not None
+    async with running(parts[:1], tmp_path / "run") as it:
+        assert pid_of(it, "asterisk") == before["asterisk"]
+
+
+async def test_part_comes_back_though_its_record_cannot_be_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    watch = Watch()
+    async with running([part(tmp_path, "one")], tmp_path / "run", watch) as it:
+
+        def full(_self: Record, _file: Path) -> None:
+            raise OSError(28, "No space left on device")
+
+        monkeypatch.setattr(Record, "write", full)
+        os.kill(pid_of(it, "one"), signal.SIGKILL)
+        await watch.until("one", "ready", 2)
+
+
 async def test_adopted_part_is_stopped_like_any_other(tmp_path: Path) -> None:
     before = await leave_over(tmp_path, "asterisk")
     async with running([part(tmp_path, "asterisk", adopt=True)], tmp_path / "run"):
