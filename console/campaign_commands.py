@@ -115,6 +115,9 @@ def campaign_create(
     retry: Annotated[
         str | None, typer.Option(help="Retry rules as JSON; see docs/campaigns.md.")
     ] = None,
+    again: Annotated[
+        bool, typer.Option("--again", help="Also people whom another campaign has reached.")
+    ] = False,
     home: HomeOption = DEFAULT_HOME,
 ) -> None:
     """Make a campaign over an incident's contacts. Calls nobody before it is started."""
@@ -134,6 +137,7 @@ def campaign_create(
                 ring_seconds=ring_seconds,
                 retry_rules=None if retry is None else RetryRules.parse(retry),
                 calling_hours=hours,
+                again=again,
             )
         return contacts
 

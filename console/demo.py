@@ -166,6 +166,7 @@ async def _campaign(stage: Stage) -> str:
         ring_seconds=15,
         max_lines=20,
         calling_hours="00:00-24:00 UTC",
+        again=True,
     )
     await control.start(store, campaign)
     return campaign
