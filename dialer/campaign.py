@@ -8,11 +8,14 @@ import time
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Final
+from zoneinfo import ZoneInfo
 
 from sqlalchemy.exc import SQLAlchemyError
 
 from dialer.agents_watch import AgentsWatch
+from dialer.breaker import Breaker
 from dialer.eligibility import CampaignRules, campaign_open, may_call
 from dialer.limits import CallRate
 from dialer.lines import Line, Lines
@@ -47,6 +50,10 @@ class Floor:
     recovery: Recovery
     placer: Placer
     rates: dict[str, CallRate] = field(default_factory=dict)
+    breakers: dict[tuple[str, str], Breaker] = field(default_factory=dict)
+
+    def breaker(self, campaign: str, queue: str) -> Breaker:
+        return self.breakers.setdefault((campaign, queue), Breaker())
 
     def needs(self, now: float) -> Counter[str]:
         """Calls by queue for which an idle agent will be needed."""
@@ -151,6 +158,10 @@ class Runner:
         if campaign.desired is not Desired.RUNNING:
             self.halt()
 
+    @property
+    def queues(self) -> tuple[str, ...]:
+        return tuple(item.queue for item in self._languages.values())
+
     def reports(self) -> tuple[LanguageReport, ...]:
         return tuple(item.report for item in self._languages.values() if item.report is not None)
 
@@ -220,6 +231,10 @@ class Runner:
         now = time.monotonic()
         if now < state.empty_until or self._stopping:
             return
+        held = self._floor.breaker(self.campaign.id, state.queue).held(now)
+        if held is not None:
+            state.report = LanguageReport(state.queue, 0, self._held_words(*held), {})
+            return
         decision = self._pacer.decide(self._snapshot(state.queue, now))
         if decision.dial > 0:
             opened = await self._open(language, state.queue, decision.dial, now)
@@ -229,6 +244,11 @@ class Runner:
         state.report = LanguageReport(
             state.queue, decision.dial, decision.reason, dict(decision.numbers)
         )
+
+    def _held_words(self, seconds: float, why: str) -> str:
+        zone = ZoneInfo(self._rules.hours.timezone)
+        until = datetime.fromtimestamp(time.time() + seconds, zone)
+        return f"{why}: held until {until:%H:%M:%S}; are the agents at their telephones?"
 
     def _note_supply(self, state: _Language, decision: Decision, found: int) -> Decision:
         if found >= decision.dial:

@@ -25,10 +25,11 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from dialer.agents_watch import AgentsWatch
 from dialer.books import Books
+from dialer.breaker import too_many
 from dialer.campaign import Floor, Runner
 from dialer.eligibility import BadHours, CallingHours, CampaignRules
 from dialer.gauges import show_campaign, show_counts
-from dialer.lines import Lines
+from dialer.lines import Line, Lines
 from dialer.pacing import Pacer, Progressive
 from dialer.placing import Placer
 from dialer.recovery import Recovery
@@ -41,9 +42,11 @@ from incident.home import Home
 from incident.log import configure
 from incident.messages import CampaignState, send
 from incident.metrics import watch_disk
+from incident.outcomes import AttemptOutcome
 from incident.privacy import Keyring, PrivacyError
 from incident.settings import Settings, SettingsError, load_settings
 from incident.store import campaigns
+from incident.store.attempts import abandonment
 from incident.store.campaigns import Campaign, Desired
 from incident.store.engine import Store, StoreError, migrate, open_store
 from incident.store.incidents import UnknownIncident, active_incident
@@ -58,6 +61,7 @@ _COUNT_SECONDS = 5.0
 _COUNT_SHARE = 20.0
 """Counting costs: at most one part in so many of the time goes into it."""
 _FLUSH_SECONDS = 10.0
+_DAY = 24 * 3600.0
 
 PACERS: Final[Mapping[str, Pacer]] = {"progressive": Progressive()}
 
@@ -98,6 +102,7 @@ class DialerService:
             publisher=self._publisher,
             rules=lambda campaign: self._rules.get(campaign, RetryRules()),
             changed=self._nudge,
+            ended=self._ended,
         )
         self._recovery = Recovery(
             self._ami,
@@ -168,6 +173,9 @@ class DialerService:
 
     def _look(self) -> None:
         self._wanted.set()
+
+    def _ended(self, line: Line, outcome: AttemptOutcome) -> None:
+        self._floor.breaker(line.campaign, line.queue).ended(outcome, time.monotonic())
 
     def _nudge(self) -> None:
         for runner in self._runners.values():
@@ -286,10 +294,19 @@ class DialerService:
             try:
                 for campaign in self._listed:
                     self._counts[campaign.id] = await show_counts(self._store, campaign.id)
+                    await self._judge(campaign.id)
             except (StoreError, SQLAlchemyError, OSError) as error:
                 log.warning("contacts cannot be counted now (%s)", type(error).__name__)
             took = time.monotonic() - begun
             await asyncio.sleep(max(_COUNT_SECONDS, took * _COUNT_SHARE))
+
+    async def _judge(self, campaign: str) -> None:
+        runner = self._runners.get(campaign)
+        if runner is not None:
+            found = await abandonment(self._store, campaign, time.time() - _DAY)
+            over = too_many(found.live, found.abandoned)
+            for queue in runner.queues:
+                self._floor.breaker(campaign, queue).over = over
 
 
 @contextmanager

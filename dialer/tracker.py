@@ -40,7 +40,8 @@ STRAGGLERS = 1.0
 
 
 class Tracker:
-    """``rules``: the retry rules of a campaign. ``changed``: called when lines came free."""
+    """``rules``: the retry rules of a campaign. ``changed``: called when lines came free.
+    ``ended``: called with each call's outcome."""
 
     def __init__(
         self,
@@ -51,7 +52,9 @@ class Tracker:
         publisher: Publisher,
         rules: Callable[[str], RetryRules],
         changed: Callable[[], None],
+        ended: Callable[[Line, AttemptOutcome], None] = lambda _line, _outcome: None,
     ) -> None:
+        self._ended = ended
         self._lines = lines
         self._books = books
         self._publisher = publisher
@@ -184,6 +187,7 @@ class Tracker:
                 self._tell(line, "ended", outcome)
 
         self._books.end(line.id, ending, decide, written)
+        self._ended(line, outcome)
         self._changed()
 
     def not_sent(self, line: Line, why: str, *, tries: bool = False) -> None:
