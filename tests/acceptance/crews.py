@@ -29,7 +29,7 @@ OUTCOMES: Final = Crew(
 SLOW: Final = Crew(("1201", "1202"), ("slow",), ("en",))
 NOTICES: Final = Crew(("1301", "1302"), ("kills",), ("en",))
 """Take the campaign's calls while the Spanish callers wait."""
-CALLERS: Final = Crew(("1311", "1312", "1313", "1314"), ("kills",), ("es",))
+CALLERS: Final = Crew(("1311", "1312", "1313", "1314", "1315", "1316"), ("kills",), ("es",))
 CRASH: Final = Crew(("1401", "1402", "1403"), ("crash",), ("en",))
 
 MONITORED: Final = Crew(("1501", "1502"), ("monitored",), ("en",))

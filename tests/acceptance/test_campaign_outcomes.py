@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from dialer.control import explain, pause, start, status
+from dialer.control import explain, pause, start, status, stop
 from drill.people import Behaviour
 from incident.outcomes import AttemptOutcome
 from incident.store.attempts import open_attempts
@@ -150,7 +150,8 @@ async def test_pause_stops_placing_within_a_second(system: System) -> None:
     assert max(each.attempt.created_at for each in await tried(system, "slow")) <= paused + 1
     await start(store, "slow")
     await eventually(dialling)
-    await dialled_through(system, "slow")
+    await stop(store, "slow")
+    await dialled_out(system, "slow")
     await system.sign_out(SLOW)
     await books_are_clean(system, "slow")
 

@@ -117,6 +117,9 @@ async def essentials_and_a_number_left(system: System) -> None:
         await caller.until("callback.confirm", "es")
         await caller.call.press("1")
         await caller.until("callback.thanks", "es")
+        await caller.call.press("9")
+        await caller.until("goodbye", "es")
+        await caller.call.press("9")
         await caller.call.ended()
         assert not caller.heard("emergency.essentials", "en")
     assert len(spooled(system)) == 1
