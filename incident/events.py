@@ -24,6 +24,8 @@ from urllib.parse import unquote, urlsplit
 
 import aiomqtt
 
+from incident.log import NORTH_AMERICAN
+
 log: Final = logging.getLogger(__name__)
 
 ROOT: Final = "breachline"
@@ -37,7 +39,7 @@ _FIRST_RETRY_SECONDS = 0.2
 _LAST_RETRY_SECONDS = 5.0
 _DRAIN_SECONDS = 1.0
 _QUEUE = 10_000
-_PHONE = re.compile(r"\+[0-9]{7}")
+_PHONE = re.compile(rf"\+[0-9]{{7}}|{NORTH_AMERICAN}")
 _SOCKET_OPTIONS: Final = ((socket.IPPROTO_TCP, socket.TCP_NODELAY, 1),)
 
 

@@ -10,13 +10,22 @@ from typing import Any, Final, TextIO
 
 import structlog
 
-_PHONE: Final = re.compile(r"\+[0-9]{7,15}")
+NORTH_AMERICAN: Final = (
+    r"(?:(?<![0-9A-Za-z])|(?<=\\[nrt])|(?<=%2B)|(?<=%2b))"  # also after an escape
+    r"(?<![0-9]\.)"  # a fraction's digits
+    r'(?<![^\\]": )(?<![^\\]":)'  # a JSON number: counts and times
+    r"(?:\+?1[ .-]?)?(?:\([2-9][0-9]{2}\) ?|[2-9][0-9]{2}[ .-]?)[2-9][0-9]{2}[ .-]?[0-9]{4}"
+    r"(?![0-9A-Za-z])"
+)
+"""A telephone number as North Americans and their carriers write it, without plus or with it.
+Unix times (they begin with 1 and have ten digits) and ids made of them are none."""
+_PHONE: Final = re.compile(rf"\+[0-9]{{7,15}}|(?P<plain>{NORTH_AMERICAN})")
 _QUIET: Final = ("aiosqlite", "asyncio", "sqlalchemy", "alembic", "mqtt", "httpx", "hpack")
 
 
 def masked(text: str) -> str:
-    """A text with everything that looks like an E.164 number blotted out."""
-    return _PHONE.sub("+<number>", text)
+    """A text with everything that looks like an E.164 or North American number blotted out."""
+    return _PHONE.sub(lambda found: "<number>" if found["plain"] else "+<number>", text)
 
 
 class _Masking(logging.Handler):
