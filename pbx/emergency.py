@@ -40,13 +40,17 @@ _WAIT: Final = "2"
 _LEAVE_NUMBER: Final = "1"
 _CORRECT: Final = "1"
 
-_NATIONAL = re.compile(r"1?([2-9][0-9]{2}[2-9][0-9]{6})")
-_INTERNATIONAL = re.compile(r"011([1-9][0-9]{6,14})")
+_NATIONAL = re.compile(
+    r"1?(?!900|976|...976|5(?:00|2[1-9]|33|44|66|77|88))([2-9][0-9]{2}[2-9][0-9]{6})"
+)
+"""Without premium rate and personal numbers: whoever leaves one would be paid for our call."""
+_INTERNATIONAL = re.compile(r"011(?!1|87|88[1238]|808|979)([2-9][0-9]{6,14})")
+"""Without satellites, international networks and, as above, what costs whoever calls it."""
 
 
 def e164(digits: str) -> str | None:
     """Keys as an E.164 number: North American (10 digits, or 11 with 1), or 011 and a country
-    code. None for anything else."""
+    code. None for anything else, and for numbers that cost whoever calls them."""
     if match := _NATIONAL.fullmatch(digits):
         return f"+1{match[1]}"
     if match := _INTERNATIONAL.fullmatch(digits):

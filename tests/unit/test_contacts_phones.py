@@ -9,7 +9,7 @@ import phonenumbers
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
-from phonenumbers import PhoneMetadata, PhoneNumberFormat
+from phonenumbers import PhoneMetadata, PhoneNumberFormat, PhoneNumberType
 
 from incident.contacts import phones
 from incident.contacts.phones import BadPhone, to_e164
@@ -19,6 +19,12 @@ AREA_CODES = sorted(
     for area in (f"{number:03d}" for number in range(200, 1000))
     if phonenumbers.is_valid_number(phonenumbers.parse(f"+1{area}2345678"))
 )
+
+REFUSED = {
+    PhoneNumberType.PREMIUM_RATE,
+    PhoneNumberType.SHARED_COST,
+    PhoneNumberType.PERSONAL_NUMBER,
+}
 
 
 def leading_digits(region: str) -> str | None:
@@ -35,6 +41,10 @@ def by_the_library(raw: str) -> str | None:
         return None
     if not phonenumbers.is_valid_number(number) or number.extension or len(raw) > phones.MAX_PHONE:
         return None
+    if phonenumbers.number_type(number) in REFUSED:
+        return None
+    if phonenumbers.region_code_for_number(number) == "001" and number.country_code != 800:
+        return None
     return phonenumbers.format_number(number, PhoneNumberFormat.E164)
 
 
@@ -43,6 +53,29 @@ def ours(raw: str) -> str | None:
         return to_e164(raw)
     except BadPhone:
         return None
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        "900 222 0123",
+        "+1 500 222 0123",
+        "+44 909 879 0123",
+        "+44 70 1234 5678",
+        "+870 773 111 632",
+        "+881 612 345 678",
+        "+979 123 456 789",
+    ],
+)
+def test_a_number_that_costs_whoever_calls_it_is_refused(raw: str) -> None:
+    assert phonenumbers.is_valid_number(phonenumbers.parse(raw, "US"))
+    with pytest.raises(BadPhone, match="never called"):
+        to_e164(raw)
+
+
+@pytest.mark.parametrize("raw", ["+880 2 7111234", "+886 2 2345 6789", "+971 2 234 5678"])
+def test_countries_whose_codes_are_near_stay(raw: str) -> None:
+    assert to_e164(raw) == "+" + re.sub(r"\D", "", raw)
 
 
 @given(st.text("0123456789 +-.()", min_size=6, max_size=20))

@@ -362,6 +362,15 @@ def test_caller_names_in_any_encoding(home: Home) -> None:
         ("011", None),
         ("", None),
         ("*800555012", None),
+        ("9005550123", None),
+        ("19765550123", None),
+        ("5125550123", "+15125550123"),
+        ("5129760123", None),
+        ("5005550123", None),
+        ("01119005550123", None),
+        ("011881612345678", None),
+        ("011979123456789", None),
+        ("011886223456789", "+886223456789"),
     ],
 )
 def test_entered_keys_as_numbers(digits: str, number: str | None) -> None:
