@@ -23,6 +23,7 @@ from dialer.pacing import Decision, Limits, Pacer, Snapshot
 from dialer.placing import Placer
 from dialer.recovery import Recovery
 from dialer.sharing import claimed
+from incident.privacy import PrivacyError
 from incident.settings import CarrierSettings
 from incident.store.attempts import Candidate, Opened, lease_and_open
 from incident.store.campaigns import Campaign, Desired
@@ -38,6 +39,8 @@ _BREATH_SECONDS = 0.02
 _EMPTY_FIRST = 0.5
 _EMPTY_LAST = 5.0
 _PLACING_GRACE = 8.0
+_STALE_SECONDS = 10.0
+"""An attempt that is older is not placed any more; see ``recovery.OPENING_SECONDS``."""
 
 
 @dataclass(slots=True)
@@ -269,15 +272,7 @@ class Runner:
             rate.take(number, now)
         opened: tuple[Opened, ...] = ()
         try:
-            opened = await lease_and_open(
-                floor.store,
-                campaign.id,
-                language,
-                number,
-                time.time(),
-                held=self._held,
-                again=self._rules.again,
-            )
+            opened = await self._lease(language, number)
             for attempt in opened:
                 floor.lines.add(
                     Line(
@@ -287,6 +282,7 @@ class Runner:
                         language=language,
                         carrier=campaign.carrier,
                         placed=time.monotonic(),
+                        ring_seconds=campaign.ring_seconds,
                         link=floor.recovery.link,
                     )
                 )
@@ -296,6 +292,23 @@ class Runner:
                 rate.give_back(number - len(opened))
         return opened
 
+    async def _lease(self, language: str, number: int) -> tuple[Opened, ...]:
+        floor, campaign = self._floor, self.campaign
+        try:
+            return await lease_and_open(
+                floor.store,
+                campaign.id,
+                language,
+                number,
+                time.time(),
+                held=self._held,
+                again=self._rules.again,
+            )
+        except BaseException:
+            # It may have been committed all the same: then its attempts belong to nobody.
+            floor.recovery.check()
+            raise
+
     def _held(self, contact: Candidate) -> float | None:
         verdict = may_call(contact, self._rules, time.time())
         return None if verdict.ok else verdict.until
@@ -303,7 +316,20 @@ class Runner:
     def _place(self, attempt: Opened) -> None:
         task = asyncio.create_task(self._place_one(attempt), name=f"place-{attempt.id}")
         self._placing.add(task)
-        task.add_done_callback(self._placing.discard)
+        task.add_done_callback(lambda ended: self._placed(attempt, ended))
+
+    def _placed(self, attempt: Opened, task: asyncio.Task[None]) -> None:
+        self._placing.discard(task)
+        if not task.cancelled():
+            error = task.exception()
+            if error is None:
+                return
+            # Only its kind: the words of an error could hold the number.
+            log.error("attempt %s: placing failed (%s)", attempt.id, type(error).__name__)
+        line = self._floor.lines.get(attempt.id)
+        if line is not None:
+            line.doubtful = True
+        self._floor.recovery.check()
 
     async def _place_one(self, attempt: Opened) -> None:
         line = self._floor.lines.get(attempt.id)
@@ -311,21 +337,30 @@ class Runner:
             self._sending(False)  # recovery saw a lost link first, and has ended it
             return
         line.link = self._floor.recovery.link
+        try:
+            phone = self._incident.key.decrypt(attempt.phone)
+        except (PrivacyError, ValueError):
+            self._sending(False)
+            self._floor.placer.unreadable(line)
+            return
         await self._floor.placer.place(
             line,
-            phone=self._incident.key.decrypt(attempt.phone),
+            phone=phone,
             caller_id=attempt.did,
             ring_seconds=self.campaign.ring_seconds,
-            may_send=self._why_not,
+            may_send=lambda: self._why_not(attempt),
             sending=self._sending,
         )
 
-    def _why_not(self) -> str:
+    def _why_not(self, attempt: Opened) -> str:
+        now = time.time()
         if self._stopping:
             return "the campaign was paused or the dialer is stopping"
         if not self._floor.recovery.ready:
             return "no link to Asterisk"
-        return ""
+        if now - attempt.created_at > _STALE_SECONDS:
+            return "the store took too long"  # recovery may have given it up
+        return campaign_open(self._rules, now).reason
 
     def _sending(self, goes: bool) -> None:
         now = time.monotonic()

@@ -16,6 +16,7 @@ from pbx import names
 class Line:
     """One attempt under way. ``placed``: monotonic seconds; ``..._at``: Unix seconds.
 
+    ``ring_seconds``: how long it rings at most.
     ``link``: number of the AMI link that its Originate went out on; 0 for one that an earlier
     process placed. ``doubtful``: sent, and nothing of it was seen yet.
     """
@@ -26,6 +27,7 @@ class Line:
     language: str
     carrier: str
     placed: float
+    ring_seconds: int = 120
     link: int = 0
     doubtful: bool = False
     answered_at: float | None = None

@@ -27,6 +27,12 @@ class Placer:
         self._tracker = tracker
         self._in_doubt = in_doubt
 
+    def unreadable(self, line: Line) -> None:
+        """The contact's number cannot be opened with the incident's key: nobody can be called."""
+        log.error("attempt %s: its contact's number cannot be read", line.id)
+        detail = "its number cannot be read"
+        self._tracker.end(line, Classified(AttemptOutcome.FAILED, detail))
+
     async def place(
         self,
         line: Line,

@@ -32,6 +32,15 @@ log: Final = logging.getLogger(__name__)
 SETTLE_SECONDS = 2.0
 """Between two looks for a channel: an order that was read late may still become one."""
 
+SWEEP_SECONDS = 60.0
+"""A call of which nothing is heard any more is looked up that often."""
+
+OVERDUE_SECONDS = 30.0
+"""Beyond its ring time: a line that still rings is in doubt."""
+
+OPENING_SECONDS = 15.0
+"""So long a lease may wait for its commit's reply: its attempts are in the store already."""
+
 _RETRY_SECONDS = 1.0
 _UP: Final = "6"
 _RINGING: Final = "5"
@@ -52,7 +61,11 @@ class Recovery:
         log_file: Path,
         changed: Callable[[], None],
         settle: float = SETTLE_SECONDS,
+        sweep: float = SWEEP_SECONDS,
     ) -> None:
+        self._sweep_seconds = sweep
+        self._born = time.time()
+        self._opening = False
         self._ami = ami
         self._store = store
         self._lines = lines
@@ -101,8 +114,7 @@ class Recovery:
 
     async def _run(self) -> None:
         while True:
-            await self._wanted.wait()
-            self._wanted.clear()
+            await self._wait()
             link = self.link
             try:
                 await self._sweep(link)
@@ -115,6 +127,26 @@ class Recovery:
             if link == self.link and self._ami.connected:
                 self.ready = True
                 self._changed()
+
+    async def _wait(self) -> None:
+        """Until a look is wanted, or it is time for one."""
+        pause = min(self._sweep_seconds, OPENING_SECONDS if self._opening else self._sweep_seconds)
+        while True:
+            try:
+                async with asyncio.timeout(pause):
+                    await self._wanted.wait()
+            except TimeoutError:
+                if not self.ready:
+                    continue  # without a link there is nothing to ask; the next one asks
+                self._doubt_overdue()
+            self._wanted.clear()
+            return
+
+    def _doubt_overdue(self) -> None:
+        now = time.monotonic()
+        for line in self._lines:
+            if line.ringing and now - line.placed > line.ring_seconds + OVERDUE_SECONDS:
+                line.doubtful = True
 
     async def _sweep(self, link: int) -> None:
         if not self.ready:
@@ -146,9 +178,16 @@ class Recovery:
         They are followed from now on: events that come during the look-up are not missed.
         """
         await self._books.settled()
+        self._opening = False
+        young = max(self._born, time.time() - OPENING_SECONDS)
         for attempt in await open_attempts(self._store):
-            if self._lines.get(attempt.id) is None:
-                self._lines.add(Line.restored(attempt))
+            if self._lines.get(attempt.id) is not None:
+                continue
+            if attempt.created_at > young:
+                # Ours, and about to be placed, or its commit's reply is late: not lost yet.
+                self._opening = True
+                continue
+            self._lines.add(Line.restored(attempt))
         return [line for line in self._lines if line.link != link or line.doubtful]
 
     async def _channels(self) -> dict[str, str]:

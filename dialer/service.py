@@ -232,7 +232,7 @@ class DialerService:
                 CallingHours.parse(campaign.calling_hours),
                 again=RetryRules.parse(campaign.retry_rules).again,
             )
-        except (UnknownIncident, BadHours, BadRules) as error:
+        except (UnknownIncident, BadHours, BadRules, PrivacyError) as error:
             self._reasons[campaign.id] = str(error)
             return None
         show_campaign(campaign, incident.plan)

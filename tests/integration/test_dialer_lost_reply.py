@@ -5,19 +5,28 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncIterator, Mapping
-from dataclasses import dataclass
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import pytest
 import pytest_asyncio
+from sqlalchemy.exc import OperationalError
 
+from dialer import campaign as running
+from dialer import recovery as recovering
 from dialer.agents_watch import AgentsWatch
 from dialer.books import Books
+from dialer.campaign import Floor, Runner
+from dialer.eligibility import CallingHours, CampaignRules, Verdict
 from dialer.lines import Line, Lines
+from dialer.pacing import Decision, Snapshot
 from dialer.placing import Placer
 from dialer.recovery import Recovery
 from dialer.retry import RetryRules
 from dialer.tracker import Tracker
+from incident.settings import CarrierSettings
 from incident.store import campaigns
 from incident.store.attempts import Opened, lease_and_open
 from incident.store.campaigns import Desired
@@ -104,8 +113,8 @@ class Desk:
 
     async def outcome(self) -> tuple[str | None, str]:
         async def look() -> tuple[str | None, str] | None:
-            (row,) = await attempts_of(self.store)
-            return (row.outcome, row.detail or "") if row.ended_at is not None else None
+            rows = [row for row in await attempts_of(self.store) if row.ended_at is not None]
+            return (rows[0].outcome, rows[0].detail or "") if rows else None
 
         return await eventually(look)
 
@@ -145,6 +154,7 @@ async def desk(store: Store, tmp_path: Path) -> AsyncIterator[Desk]:
             log_file=log,
             changed=lambda: None,
             settle=0.05,
+            sweep=0.2,
         )
         placer = Placer(ami, tracker, recovery.check)
         books.start()
@@ -295,4 +305,128 @@ async def test_a_pause_at_the_last_moment_sends_nothing(desk: Desk) -> None:
     desk.paused = "the campaign was paused"
     await desk.place()
     assert (await desk.outcome())[1] == "not sent: the campaign was paused"
+    assert await peer.silent()
+
+
+class OneLine:
+    """A pacer that wants one line, whoever is there."""
+
+    name = "one-line"
+
+    def decide(self, snapshot: Snapshot) -> Decision:
+        return Decision(min(1, snapshot.limits.calls, snapshot.limits.ceiling), "", {})
+
+
+@asynccontextmanager
+async def campaign_of(desk: Desk) -> AsyncIterator[Runner]:
+    watch = AgentsWatch(desk.ami, 0.0)
+    runner = Runner(
+        replace(await campaigns.get(desk.store, "notice"), max_lines=1),
+        await activated(desk.store),
+        carrier=CarrierSettings(name="public", host="127.0.0.9"),
+        pacer=OneLine(),
+        rules=CampaignRules(CallingHours.parse("00:00-24:00 UTC")),
+        floor=Floor(desk.store, desk.lines, watch, desk.recovery, desk.placer),
+    )
+    runner.start()
+    try:
+        yield runner
+    finally:
+        await runner.stop()
+
+
+async def test_a_number_that_cannot_be_read_ends_its_attempt_and_frees_its_place(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await desk.link()
+    await desk.ready()
+
+    async def sealed(*given: Any, **more: Any) -> tuple[Opened, ...]:
+        return tuple(replace(item, phone=b"x") for item in await lease_and_open(*given, **more))
+
+    monkeypatch.setattr(running, "lease_and_open", sealed)
+    async with campaign_of(desk) as runner:
+        assert await desk.outcome() == ("failed", "its number cannot be read")
+        assert len(desk.lines) == 0
+        rate = runner._carrier_rate()
+        assert rate.available(time.monotonic()) == rate.per_second
+
+
+async def test_a_call_that_failed_to_be_placed_is_looked_up(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    peer = await desk.link()
+    await desk.ready()
+
+    async def fail(*_given: object, **_more: object) -> None:
+        raise RuntimeError("a mistake of ours")
+
+    monkeypatch.setattr(desk.placer, "place", fail)
+    async with campaign_of(desk):
+        await desk.shown(peer, [])
+        await desk.shown(peer, [])
+        assert (await desk.outcome())[0] == "unknown"
+
+
+async def test_a_lease_whose_commit_is_in_doubt_is_looked_up(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    peer = await desk.link()
+    await desk.ready()
+    monkeypatch.setattr(recovering, "OPENING_SECONDS", 0.1)
+
+    async def lost(*given: Any, **more: Any) -> tuple[Opened, ...]:
+        if await lease_and_open(*given, **more):
+            raise OperationalError("COMMIT", None, Exception("connection lost"))
+        return ()
+
+    monkeypatch.setattr(running, "lease_and_open", lost)
+    async with campaign_of(desk):
+        await desk.shown(peer, [])
+        await desk.shown(peer, [])
+        assert (await desk.outcome())[0] == "unknown"
+
+
+async def test_an_attempt_whose_commit_is_just_being_answered_is_left_alone(desk: Desk) -> None:
+    peer = await desk.link()
+    await desk.ready()
+    assert await lease_and_open(desk.store, "notice", "en", 1, time.time())
+    desk.recovery.check()
+    assert await peer.silent()
+    assert (await attempts_of(desk.store))[0].ended_at is None
+
+
+async def test_a_line_that_rings_for_too_long_is_looked_up(desk: Desk) -> None:
+    peer = await opened(desk)
+    placing = desk.place()
+    await peer.reply(await peer.expect("Originate"))
+    await placing
+    (line,) = desk.lines
+    line.placed -= line.ring_seconds + recovering.OVERDUE_SECONDS + 1
+    await desk.shown(peer, [])
+    await desk.shown(peer, [])
+    assert (await desk.outcome())[0] == "unknown"
+
+
+@pytest.mark.parametrize(
+    ("age", "verdict", "said"),
+    [
+        (60.0, Verdict(True), "the store took too long"),
+        (0.0, Verdict(False, "outside the calling hours"), "outside the calling hours"),
+    ],
+)
+async def test_the_last_look_before_the_order(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch, age: float, verdict: Verdict, said: str
+) -> None:
+    peer = await desk.link()
+    await desk.ready()
+
+    async def late(*given: Any, **more: Any) -> tuple[Opened, ...]:
+        found = await lease_and_open(*given, **more)
+        monkeypatch.setattr(running, "campaign_open", lambda _rules, _now: verdict)
+        return tuple(replace(item, created_at=item.created_at - age) for item in found)
+
+    monkeypatch.setattr(running, "lease_and_open", late)
+    async with campaign_of(desk):
+        assert await desk.outcome() == ("failed", f"not sent: {said}")
     assert await peer.silent()
