@@ -30,7 +30,7 @@ from pbx.render import check_home
 from pbx.runtime.part import PartEvent
 from pbx.runtime.tree import ensure_tree
 
-AGENTS: Final = tuple(str(number) for number in range(1001, 1013))
+AGENTS: Final = tuple(str(number) for number in range(1001, 1015))
 CONTACTS: Final = 140
 CALLS_PER_SECOND: Final = 0.6
 FIRST: Final = Intent("what happened", ((1, "1"), (1.5, "1")))
@@ -93,7 +93,7 @@ async def _demo(home: Home, seconds: int) -> Summary:
                     home,
                     tree,
                     at=at,
-                    habits=Habits(slow_every=40),
+                    habits=Habits(slow_every=50),
                     agents=AGENTS,
                     on_part=watch.part,
                     progress=bar,
