@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import os
+import tempfile
 from pathlib import Path
 from types import TracebackType
 from typing import NamedTuple, Self
@@ -30,14 +31,14 @@ class Report:
 
     def __init__(self, path: Path, *, always: bool) -> None:
         self.path = path
-        self._draft = path.with_name(path.name + ".part")
         self._always = always
         self._count = 0
-        flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC
         try:
-            descriptor = os.open(self._draft, flags, 0o600)
+            # A name nobody can foresee and a file that is new: no link is followed. Mode 0600.
+            descriptor, draft = tempfile.mkstemp(".part", f".{path.name}.", path.parent)
         except OSError as error:
             raise ReportUnwritable(path, str(error.strerror)) from error
+        self._draft = Path(draft)
         self._file = os.fdopen(descriptor, "w", encoding="utf-8", newline="")
         self._csv = csv.writer(self._file)
         self._csv.writerow(Rejection._fields)

@@ -14,6 +14,8 @@ from incident.contacts.places import PLACES
 
 MAX_NAME = 100
 _REFERENCE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/-]{0,39}")
+_LIKE_A_NAME = re.compile(r"[A-Za-z]{2,}[._/-][A-Za-z]{2,}|[A-Z][a-z]+|[a-z]{3,}")
+"""Words: two with a mark between them, or one that is not in capitals. Codes (NW-1024) are none."""
 _POSTAL = re.compile(r"[A-Z0-9][A-Z0-9 -]{1,11}")
 _BETWEEN_CODES = re.compile(r"[,;|/+]")
 _LANGUAGES = {
@@ -135,9 +137,11 @@ def _bad_reference(reference: str) -> BadRow:
 
 def reportable_reference(fields: list[str], place: int) -> str:
     """A rejected row's reference; empty when the row's columns may be so shifted that a
-    telephone number or a name stands there."""
+    telephone number or a name (``Ann.Lee``, ``ann-lee70``) stands there: the line is enough."""
     reference = fields[place].strip() if place < len(fields) else ""
-    if not _REFERENCE.fullmatch(reference) or reference.isalpha():
+    if not _REFERENCE.fullmatch(reference) or not any(map(str.isdigit, reference)):
+        return ""
+    if _LIKE_A_NAME.search(reference):
         return ""
     try:
         to_e164(reference)
