@@ -16,8 +16,10 @@ from __future__ import annotations
 import hmac
 import os
 import secrets
+import sqlite3
 import stat
 from collections.abc import Sequence
+from contextlib import closing
 from pathlib import Path
 
 from cryptography.exceptions import InvalidTag
@@ -51,6 +53,20 @@ class KeyMissing(PrivacyError):
     def __init__(self, path: Path) -> None:
         self.path = path
         super().__init__(f"{path} is missing; restore it from the backup of this home")
+
+
+class KeyLost(KeyMissing):
+    """The master key is gone, but its home has been in use: ``data`` is still there. A new key
+    would open nothing of it, so none is made."""
+
+    def __init__(self, path: Path, data: Path) -> None:
+        super().__init__(path)
+        self.data = data
+        self.args = (
+            f"{path} is missing, but {data} was made with it and cannot be read with another "
+            "key; restore the key from the backup of this home, or move the data away to "
+            "begin anew",
+        )
 
 
 class KeyUnsafe(PrivacyError):
@@ -131,10 +147,15 @@ class Keyring:
     def open(cls, home: Home, *, create: bool = True) -> Keyring:
         """Read the home's master key; with ``create``, make it where there is none yet.
 
-        Raises KeyMissing, and KeyUnsafe when file or folder are open to others.
+        Raises KeyMissing (KeyLost where the home already holds data of a key), and KeyUnsafe
+        when file or folder are open to others.
         """
         path = home.secrets / "master.key"
         if create and not path.exists():
+            data = _made_with_a_key(home)
+            # Asked again: another process may have made key and data since.
+            if data is not None and not path.exists():
+                raise KeyLost(path, data)
             _create(path)
         return cls(_read(path))
 
@@ -195,6 +216,34 @@ def _decrypt(cipher: AESGCM, sealed: bytes, purpose: bytes, what: str) -> bytes:
         raise NotOurs(what) from error
 
 
+def _made_with_a_key(home: Home) -> Path | None:
+    """What a home in use has, if it is in use: an incident or an agent in its database, an
+    emergency pack (there is one wherever the database is), a sealed request."""
+    if _holds_secrets(home.database_file):
+        return home.database_file
+    for folder in (home.emergency, home.callback_spool):
+        if folder.is_dir() and any(folder.iterdir()):
+            return folder
+    return None
+
+
+def _holds_secrets(database: Path) -> bool:
+    if not database.is_file():
+        return False
+    try:
+        with closing(
+            sqlite3.connect(f"{database.as_uri()}?mode=ro", uri=True, timeout=30)
+        ) as connection:
+            there = {name for (name,) in connection.execute("SELECT name FROM sqlite_master")}
+            return any(
+                connection.execute(f"SELECT 1 FROM {table} LIMIT 1").fetchone()  # noqa: S608
+                for table in ("incidents", "agents")
+                if table in there
+            )
+    except sqlite3.DatabaseError:
+        return True  # nobody knows what is in it: the key of another home would not help it
+
+
 def _create(path: Path) -> None:
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     draft = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
@@ -210,6 +259,11 @@ def _create(path: Path) -> None:
         return
     finally:
         draft.unlink()
+    folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(folder)  # the name, too, survives a power cut: data will need this key
+    finally:
+        os.close(folder)
 
 
 def _read(path: Path) -> bytes:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import sqlite3
 import stat
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -14,6 +16,7 @@ from hypothesis import strategies as st
 from incident.home import Home
 from incident.privacy import (
     IncidentKey,
+    KeyLost,
     KeyMissing,
     Keyring,
     KeyUnsafe,
@@ -139,6 +142,29 @@ def test_a_missing_key_is_not_made_up(tmp_path: Path) -> None:
     with pytest.raises(KeyMissing, match="backup"):
         Keyring.open(home, create=False)
     assert not home.secrets.exists()
+
+
+@pytest.mark.parametrize("table", ["incidents", "agents"])
+def test_a_lost_key_is_not_replaced(tmp_path: Path, table: str) -> None:
+    home = Home.at(tmp_path)
+    with closing(sqlite3.connect(home.database_file)) as database:
+        database.execute(f"CREATE TABLE {table} (id)")
+        database.commit()
+        Keyring.open(home)  # a database that was just made has nothing yet
+        (home.secrets / "master.key").unlink()
+        database.execute(f"INSERT INTO {table} VALUES (1)")
+        database.commit()
+    with pytest.raises(KeyLost, match="backup"):
+        Keyring.open(home)
+    assert list(home.secrets.iterdir()) == []
+
+
+def test_a_lost_key_is_not_replaced_where_the_database_is_elsewhere(tmp_path: Path) -> None:
+    home = Home.at(tmp_path)
+    home.emergency.mkdir()
+    (home.emergency / "northwind.json").write_text("{}")
+    with pytest.raises(KeyMissing, match="begin anew"):
+        Keyring.open(home)
 
 
 @pytest.mark.parametrize("mode", [0o640, 0o604, 0o620])
