@@ -24,6 +24,7 @@ from typing import Any, Final
 from sqlalchemy.exc import SQLAlchemyError
 
 from dialer.agents_watch import AgentsWatch
+from dialer.alone import Alone
 from dialer.books import Books
 from dialer.breaker import too_many
 from dialer.campaign import Floor, Runner
@@ -76,8 +77,9 @@ class AlreadyRunning(Exception):
 class DialerService:
     """Everything of one dialer process; ``start`` and ``stop`` once each."""
 
-    def __init__(self, home: Home, settings: Settings, store: Store) -> None:
+    def __init__(self, home: Home, settings: Settings, store: Store, alone: Alone) -> None:
         self._home = home
+        self._alone = alone
         self._settings = settings
         self._store = store
         account = read_secrets(home)
@@ -139,6 +141,7 @@ class DialerService:
         self._recovery.start()
         await self._ami.start()
         self._tasks = [
+            asyncio.create_task(self._alone.keep(), name="dialer-alone"),
             asyncio.create_task(self._poll(), name="dialer-poll"),
             asyncio.create_task(self._report(), name="dialer-report"),
             asyncio.create_task(self._count(), name="dialer-count"),
@@ -333,7 +336,9 @@ async def serve(home: Home, settings: Settings) -> int:
     url = settings.database_url(home)
     await migrate(url)
     async with open_store(url, Keyring.open(home)) as store:
-        service = DialerService(home, settings, store)
+        alone = Alone(store)
+        service = DialerService(home, settings, store, alone)
+        await alone.take()
         try:
             await service.start()
             log.info("dialer up")
@@ -349,6 +354,7 @@ async def serve(home: Home, settings: Settings) -> int:
             return 1 if broken else 0
         finally:
             await service.stop()
+            await alone.release()
 
 
 def main(arguments: list[str] | None = None) -> int:
