@@ -29,6 +29,7 @@ and the try does not count against the contact."""
 LIVE = (AttemptOutcome.CONNECTED, AttemptOutcome.ABANDONED, AttemptOutcome.LIVE_ANSWERED)
 """Answered by a person (47 CFR 64.1200(a)(7): the 3 % is of calls answered live by a person)."""
 
+_MOST_LOOKED_AT = 1000
 _ROUNDS = 20
 """Of looking for due contacts within one lease: those put off, or done, make room for others."""
 
@@ -143,20 +144,22 @@ async def lease_and_open(
         if wanted is None or wanted.desired != Desired.RUNNING:
             return ()
         opened: list[Opened] = []
-        for _ in range(_ROUNDS):
+        for attempted in range(_ROUNDS):
             rows = await _due(
                 session,
                 store.dialect,
                 campaign,
                 language=language,
-                limit=limit - len(opened),
+                limit=max(limit - len(opened), min(_MOST_LOOKED_AT, limit * 2**attempted)),
                 now=now,
             )
-            chosen = []
-            for row in _one_for_each_number(rows):
-                if not again and row.reached:
-                    await _done_elsewhere(session, campaign, row.contact_id)
-                    continue
+            chosen: list[Opened] = []
+            reached = [row.contact_id for row in rows if row.reached and not again]
+            if reached:
+                await _done_elsewhere(session, campaign, reached)
+            for row in _one_for_each_number([row for row in rows if again or not row.reached]):
+                if len(opened) + len(chosen) >= limit:
+                    break
                 candidate = Candidate(
                     row.contact_id, language, row.state, row.postal_code, row.attempts
                 )
@@ -277,10 +280,13 @@ async def _due(
     return (await session.execute(query)).all()
 
 
-async def _done_elsewhere(session: AsyncSession, campaign: str, contact: int) -> None:
+async def _done_elsewhere(session: AsyncSession, campaign: str, contacts: Sequence[int]) -> None:
     await session.execute(
         update(CampaignContactRow)
-        .where(CampaignContactRow.campaign_id == campaign, CampaignContactRow.contact_id == contact)
+        .where(
+            CampaignContactRow.campaign_id == campaign,
+            CampaignContactRow.contact_id.in_(contacts),
+        )
         .values(state=ContactState.DONE.value)
         .execution_options(synchronize_session=False)
     )
