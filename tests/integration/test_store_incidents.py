@@ -116,7 +116,7 @@ async def test_an_unknown_incident_is_answered_with_the_known(
 async def test_a_database_without_its_key_file_says_so(
     store: Store, incident: ActiveIncident, home: Home, database_url: str
 ) -> None:
-    (home.secrets / "master.key").unlink()
+    (home.secrets / "master.key").write_bytes(b"another home's key, of 32 bytes.")
     async with open_store(database_url, Keyring.open(home)) as other:
         with pytest.raises(NotOurs, match=r"master\.key"):
             await active_incidents(other)

@@ -160,7 +160,7 @@ def test_no_way_in_leads_out(etc: Path, entrance: str) -> None:
         assert reached >= {"dids", "hotline", "waiting", "emergency", "agent-call"}
         assert "agent-sign-in" not in reached
     else:
-        assert reached == {"from-agent", "agent-sign-in", "agent-sign-out"}
+        assert reached == {"from-agent", "agent-sign-in", "agent-sign-out", "refused"}
     assert "outbound" not in reached
     for context in reached:
         for name, arguments in applications(known[context]):
