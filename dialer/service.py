@@ -169,6 +169,7 @@ class DialerService:
         ended = [task.get_name() for task in self._tasks if task.done()]
         ended += ["dialer-books"] if self._books.failed else []
         ended += ["dialer-recovery"] if self._recovery.failed else []
+        ended += ["ami"] if self._ami.failed else []
         return ", ".join(ended)
 
     def _health(self) -> Mapping[str, bool]:

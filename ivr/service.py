@@ -51,11 +51,13 @@ GRACE_SECONDS: Final = 2.0
 _RECONCILE_RETRY: Final = 2.0
 
 
-class JournalBroken(Exception):
-    """Calls are written no more: the service has to be started anew."""
+class PartBroken(Exception):
+    """The journal or the AMI link ended by itself: the service has to be started anew."""
 
     def __init__(self) -> None:
-        super().__init__("the journal ended by itself, a fault of ours; starting anew")
+        super().__init__(
+            "the journal or the AMI link ended by itself, a fault of ours; starting anew"
+        )
 
 
 class HotlineService:
@@ -166,8 +168,8 @@ class HotlineService:
             await work()
 
     async def _poll(self) -> None:
-        if self.journal.broken:
-            raise JournalBroken
+        if self.journal.broken or self.ami.failed:
+            raise PartBroken
         try:
             await self.incidents.refresh()
             if monotonic() >= self._agents_at:
@@ -256,7 +258,7 @@ def main(argv: list[str] | None = None) -> int:
         PrivacyError,
         BadBroker,
         SQLAlchemyError,
-        JournalBroken,
+        PartBroken,
     ) as error:
         log.critical("the hotline cannot run: %s", _reason(error))
         return 1

@@ -60,6 +60,11 @@ class AmiClient:
         """Logged in, and the link not known to be lost."""
         return self._keeper.link is not None
 
+    @property
+    def failed(self) -> bool:
+        """The task that keeps the link up ended by itself: a fault of ours, and for good."""
+        return self._keeper.failed
+
     async def start(self) -> None:
         """Begin to connect, and to reconnect until `stop`. Does not wait for the login."""
         self._keeper.start()

@@ -267,6 +267,17 @@ class LinkKeeper:
         self._settled.set()
         log.log(level, "AMI: %s (next try in %g s)", error, self._timing.credentials_retry)
 
+    @property
+    def failed(self) -> bool:
+        """The keeper's task ended by an exception."""
+        task = self._task
+        return (
+            task is not None
+            and task.done()
+            and not task.cancelled()
+            and task.exception() is not None
+        )
+
     def _ended(self, task: asyncio.Task[None]) -> None:
         self._settled.set()
         if not task.cancelled() and (error := task.exception()) is not None:

@@ -407,3 +407,17 @@ async def test_nothing_is_logged_but_names(
 
 async def test_bad_credentials_name_the_address() -> None:
     assert "127.0.0.21:5038" in str(BadCredentials("127.0.0.21", 5038))
+
+
+async def test_keeper_that_dies_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def faulty(_self: object) -> None:
+        raise RuntimeError("a fault of ours")
+
+    monkeypatch.setattr("pbx.ami.reconnect.LinkKeeper._keep_up", faulty)
+    client = AmiClient("127.0.0.21", 1, "user", "secret")
+    assert not client.failed
+    await client.start()
+    async with asyncio.timeout(5):
+        while not client.failed:
+            await asyncio.sleep(0)
+    await client.stop()
