@@ -93,10 +93,12 @@ async def test_nobody_is_dialled_without_an_agent_and_explain_says_so(system: Sy
     assert await tried(system, campaign) == []
 
 
-async def test_an_answer_without_an_agent_in_time_is_abandoned_with_an_apology(
-    system: System,
-) -> None:
-    """Agents who let the telephone ring: two seconds, then the apology is heard to its end."""
+async def test_abandoned_with_an_apology_and_paused_within_a_second(system: System) -> None:
+    """Every second notice call meets an agent who lets the telephone ring: two seconds, then the
+    apology is heard to its end. (Were it every one, the dialer would hold the campaign.)
+
+    The operator pauses at the first one. How soon that must hold is a promise, so it is measured.
+    """
     store = system.stage.store
     played: list[str] = []
 
@@ -106,10 +108,11 @@ async def test_an_answer_without_an_agent_in_time_is_abandoned_with_an_apology(
 
     undo = system.pbx.subscribe(["UserEvent"], hear)
     try:
-        await system.habits(slow_every=1)
+        await system.habits(slow_every=2)
         await system.sign_in(SLOW)
         await eventually(lambda: played)
-        await pause(store, "slow")
+        paused = time.time()
+        await pause(store, "slow", paused)
         await dialled_out(system, "slow")
     finally:
         undo()
@@ -126,6 +129,9 @@ async def test_an_answer_without_an_agent_in_time_is_abandoned_with_an_apology(
         assert attempt.ended_at is not None
         # Two seconds for an agent, then the apology, at least as long as its own prompt.
         assert attempt.ended_at - attempt.answered_at > 2 + apology_seconds(system)
+    # There was more to do, and agents were free for it.
+    assert (await status(store, "slow")).contacts["ready"] > len(abandoned)
+    assert max(each.attempt.created_at for each in await tried(system, "slow")) <= paused + 1
 
 
 def apology_seconds(system: System) -> float:
@@ -134,25 +140,19 @@ def apology_seconds(system: System) -> float:
     return live.stat().st_size / 8000 - 0.5
 
 
-async def test_pause_stops_placing_within_a_second(system: System) -> None:
-    """A promise to operators, so it is measured: no attempt later than a second after it."""
+async def test_a_paused_campaign_goes_on_and_a_stopped_one_ends(system: System) -> None:
     store = system.stage.store
-
-    async def dialling() -> bool:
-        return any(each.campaign == "slow" for each in await open_attempts(store))
-
+    before = len(await tried(system, "slow"))
     await start(store, "slow")
-    await eventually(dialling)
-    paused = time.time()
-    await pause(store, "slow", paused)
-    await dialled_out(system, "slow")
-    assert (await status(store, "slow")).contacts["ready"] > 0
-    assert max(each.attempt.created_at for each in await tried(system, "slow")) <= paused + 1
-    await start(store, "slow")
-    await eventually(dialling)
+
+    async def dials_again() -> bool:
+        return len(await tried(system, "slow")) > before
+
+    await eventually(dials_again)
     await stop(store, "slow")
     await dialled_out(system, "slow")
     await system.sign_out(SLOW)
+    assert (await status(store, "slow")).contacts["ready"] > 0
     await books_are_clean(system, "slow")
 
 
