@@ -21,7 +21,9 @@ async def test_a_second_dialer_is_refused_until_the_first_lets_go(
         with pytest.raises(AnotherDialer, match="one dialer serves one database"):
             await second.take()
         await first.release()
-        await Alone(other).take()
+        third = Alone(other)
+        await third.take()
+        await third.release()
 
 
 @pytest.mark.skipif(on_postgres(), reason="SQLite only")
