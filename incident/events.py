@@ -219,7 +219,9 @@ class EventPublisher:
 
     async def _pause(self, seconds: float) -> None:
         try:
-            await asyncio.wait_for(self._stopping.wait(), seconds)
+            # Not asyncio.wait_for: up to Python 3.11 it can lose a cancellation.
+            async with asyncio.timeout(seconds):
+                await self._stopping.wait()
         except TimeoutError:
             return
 

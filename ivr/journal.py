@@ -128,8 +128,10 @@ class Journal:
                 return
 
     async def _pause(self, seconds: float) -> None:
+        # Not asyncio.wait_for: up to Python 3.11 it can lose a cancellation, and stop() would hang.
         try:
-            await asyncio.wait_for(self._stopping.wait(), seconds)
+            async with asyncio.timeout(seconds):
+                await self._stopping.wait()
         except TimeoutError:
             return
 
