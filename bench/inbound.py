@@ -115,7 +115,7 @@ def _figures(phase: Phase, calls: int) -> dict[str, object]:
 
 
 async def _start(home: Home, settings: Settings, tree: Tree) -> Supervisor:
-    async with store_of(home, settings) as store:
+    async with store_of(home, settings, create=True) as store:
         await activate_plan(home, settings, store, PLAN, lambda *_: None)
         await render_home(home, settings, tree, store)
     generated = home.asterisk / "etc" / "extensions_generated.conf"

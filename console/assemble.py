@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from incident.home import Home
-from incident.plan import parse_plan
+from incident.plan import Plan, parse_plan
 from incident.settings import Settings
 from incident.store.agents import list_agents
 from incident.store.engine import Store
@@ -49,7 +49,18 @@ async def activate_plan(
     Raises PlanError, the prompt engines' errors, DidTaken.
     """
     text = await asyncio.to_thread(file.read_text, encoding="utf-8")
-    plan = parse_plan(text, str(file))
+    return await put_in_force(
+        home, settings, store, parse_plan(text, str(file)), text=text, progress=progress
+    )
+
+
+async def put_in_force(
+    home: Home, settings: Settings, store: Store, plan: Plan, *, text: str, progress: Progress
+) -> Activated:
+    """``activate_plan`` for a plan that was read already; ``text``: as it was written.
+
+    Takes milliseconds when its prompts are there.
+    """
     report = await asyncio.to_thread(build, home, plan, settings, progress=progress)
     incident = await activate(store, plan, text, time.time())
     book = PromptBook.load(home, plan.incident, incident.content_version)
@@ -102,6 +113,8 @@ async def render_home(home: Home, settings: Settings, tree: Tree, store: Store) 
 
 async def reload_if_running(home: Home, settings: Settings, wait: float = 2.0) -> bool:
     """Have this home's Asterisk read its files again; False when none is running."""
+    if not await _listens(settings.bind, settings.asterisk.ami_port):
+        return False
     account = read_secrets(home)
     ami = AmiClient(settings.bind, settings.asterisk.ami_port, account.ami_user, account.ami_secret)
     await ami.start()
@@ -112,6 +125,16 @@ async def reload_if_running(home: Home, settings: Settings, wait: float = 2.0) -
         return False
     finally:
         await ami.stop()
+    return True
+
+
+async def _listens(host: str, port: int) -> bool:
+    try:
+        async with asyncio.timeout(2):
+            _, writer = await asyncio.open_connection(host, port)
+    except (OSError, TimeoutError):
+        return False
+    writer.close()
     return True
 
 

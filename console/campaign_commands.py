@@ -147,7 +147,7 @@ def campaign_create(
 @campaign_app.command("start")
 def campaign_start(campaign: CampaignArgument, home: HomeOption = DEFAULT_HOME) -> None:
     """Let a campaign dial; also after a pause."""
-    _want(home, campaign, control.start, "is to run; see: breachline campaign explain")
+    _want(home, campaign, control.start, f"is to run; see: breachline campaign explain {campaign}")
 
 
 @campaign_app.command("pause")

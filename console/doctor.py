@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Final, Literal
 
 from console.door import DEFAULT_HOME, HomeOption, JsonOption, Refused, out, print_json, run, table
+from console.ports import taken_ports
 from incident.home import Home
 from incident.privacy import Keyring, PrivacyError
 from incident.settings import Settings, SettingsError, load_settings
@@ -145,7 +146,9 @@ def _services(home: Home, settings: Settings) -> list[Examined]:
     bind, ports = settings.bind, settings.metrics
     running = _accepts(bind, settings.asterisk.ami_port)
     if not running and not _page(bind, ports.hotline_port):
-        return [Examined("services", "note", "not running", f"breachline up --home {home.root}")]
+        taken = [Examined(each.part, "wrong", each.why) for each in taken_ports(settings)]
+        advice = f"breachline up --home {home.root}"
+        return [*taken, Examined("services", "note", "not running", advice)]
     found = [
         Examined("asterisk", "ok" if running else "wrong", f"{bind}:{settings.asterisk.ami_port}")
     ]

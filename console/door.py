@@ -49,8 +49,16 @@ def settings_of(home: Path) -> tuple[Home, Settings]:
 
 
 @asynccontextmanager
-async def store_of(home: Home, settings: Settings) -> AsyncIterator[Store]:
-    """The home's database, migrated."""
+async def store_of(home: Home, settings: Settings, *, create: bool = False) -> AsyncIterator[Store]:
+    """The home's database, migrated. ``create``: make the home if it is not there.
+
+    Raises Refused for a home that does not exist: it may be a slip of the pen.
+    """
+    if not create and not home.root.is_dir():
+        raise Refused(
+            f"there is no home at {home.root}. First: breachline incident activate PLAN "
+            f"--home {home.root}"
+        )
     home.root.mkdir(parents=True, exist_ok=True, mode=0o700)
     if home.root.stat().st_uid == os.getuid():
         home.root.chmod(0o700)  # a folder that was made by hand is open to others

@@ -63,7 +63,7 @@ def incident_activate(plan: PlanArgument, home: HomeOption = DEFAULT_HOME) -> No
 async def _activate(where: Path, plan: Path) -> None:
     home, settings = settings_of(where)
     tree = ensure_tree(settings, err.print)
-    async with store_of(home, settings) as store:
+    async with store_of(home, settings, create=True) as store:
         with Bar("prompts") as bar:
             done = await activate_plan(home, settings, store, plan, bar)
         await render_home(home, settings, tree, store)

@@ -26,6 +26,7 @@ from pbx.runtime.errors import AlreadyRunning, PartFailed, TreeError
 from pbx.runtime.programs import UnsafeBind
 
 REFUSALS: Final[tuple[type[Exception], ...]] = (
+    OSError,
     SettingsError,
     PlanError,
     StoreError,

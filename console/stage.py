@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Final
 
 from console.assemble import Progress, activate_plan, render_home, system_parts
-from console.door import store_of
+from console.door import Refused, store_of
+from console.ports import left_running, taken_ports
 from drill.network import Habits, Network
 from incident.home import Home
 from incident.settings import Settings, load_settings
@@ -110,7 +111,7 @@ async def staged(
     settings = load_settings(home)
     network = Network(home, bind=at.public, agents_bind=at.agents, pbx=at.bind)
     async with AsyncExitStack() as stack:
-        store = await stack.enter_async_context(store_of(home, settings))
+        store = await stack.enter_async_context(store_of(home, settings, create=True))
         for plan in plans:
             await activate_plan(home, settings, store, plan, progress)
         await _add_agents(store, agents)
@@ -126,6 +127,9 @@ async def staged(
                 sounds=tree.sounds,
             )
         )
+        taken = [] if left_running(home) else taken_ports(settings)
+        if taken:
+            raise Refused("; ".join(str(each) for each in taken))
         wanted = [part for part in system_parts(home, settings, tree) if parts(part)]
         supervisor = Supervisor([*_with_public(wanted, tree, network)], home.run, on_part)
         stack.push_async_callback(supervisor.stop)

@@ -8,12 +8,26 @@ from pathlib import Path
 
 from console.assemble import (
     prometheus_configuration,
+    put_in_force,
     reload_if_running,
     render_home,
     system_parts,
 )
-from console.door import DEFAULT_HOME, HomeOption, Refused, err, out, run, settings_of, store_of
-from incident.store.incidents import active_incidents
+from console.door import (
+    DEFAULT_HOME,
+    Bar,
+    HomeOption,
+    Refused,
+    err,
+    out,
+    run,
+    settings_of,
+    store_of,
+)
+from console.ports import left_running, taken_ports
+from incident.store.engine import Store
+from incident.store.incidents import ActiveIncident, active_incidents
+from incident.store.schema import IncidentRow
 from pbx.runtime.part import PartEvent
 from pbx.runtime.supervisor import Supervisor
 from pbx.runtime.tree import ensure_tree
@@ -33,10 +47,16 @@ def render(home: HomeOption = DEFAULT_HOME) -> None:
 async def _render(where: Path) -> int:
     home, settings = settings_of(where)
     tree = await asyncio.to_thread(ensure_tree, settings, err.print)
-    async with store_of(home, settings) as store:
+    async with store_of(home, settings, create=True) as store:
         changed = await render_home(home, settings, tree, store)
     await asyncio.to_thread(prometheus_configuration, home, settings)
     return len(changed)
+
+
+async def _text(store: Store, incident: ActiveIncident) -> str:
+    async with store.read() as session:
+        row = await session.get_one(IncidentRow, incident.id)
+        return row.plan_text
 
 
 async def _up(where: Path) -> None:
@@ -48,7 +68,14 @@ async def _up(where: Path) -> None:
             raise Refused(
                 f"no incident is active in {home.root}. First: breachline incident activate PLAN"
             )
+        for each in incidents:
+            # A restored home has no prompts, a new release may have new house texts.
+            with Bar(f"{each.id}: prompts") as bar:
+                text = await _text(store, each)
+                await put_in_force(home, settings, store, each.plan, text=text, progress=bar)
         await render_home(home, settings, tree, store)
+    if not left_running(home) and (taken := taken_ports(settings)):
+        raise Refused("; ".join(str(each) for each in taken))
     kept: list[str] = []
 
     def tell(event: PartEvent) -> None:
