@@ -16,11 +16,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from sqlalchemy import func, select
+
 from console.assemble import activate_plan, render_home, system_parts
 from console.door import store_of
 from drill.sipp import Press, SippResult, run_sipp, scenario
 from incident.home import Home
 from incident.settings import Settings, load_settings
+from incident.store.schema import CallRow
 from pbx.runtime.supervisor import Supervisor
 from pbx.runtime.tree import Tree, ensure_tree
 
@@ -89,19 +92,27 @@ async def _run(rate: float, calls: int) -> dict[str, object]:
             plain = await _phase(supervisor, tree, home, PLAIN_DID, rate, calls)
             before = _turns()
             hotline = await _phase(supervisor, tree, home, HOTLINE_DID, rate, calls)
+            answered = await _reached_an_answer(home, settings)
             turns = {bound: count - before.get(bound, 0.0) for bound, count in _turns().items()}
         finally:
             await supervisor.stop()
     return {
         "rate": rate,
         "calls": calls,
-        "hotline": _figures(hotline, calls),
+        "hotline": {**_figures(hotline, calls), "reached_an_answer": answered},
         "plain_dialplan": _figures(plain, calls),
         "hotline_cpu_share_of_asterisk": round(hotline.hotline_cpu / hotline.asterisk_cpu, 3),
         "agi_turn_p50_ms": round(1000 * quantile(turns, 0.50), 2),
         "agi_turn_p99_ms": round(1000 * quantile(turns, 0.99), 2),
         "agi_turns": int(max(turns.values())),
     }
+
+
+async def _reached_an_answer(home: Home, settings: Settings) -> int:
+    """Calls that the hotline stored as having come to an answer by their keys."""
+    query = select(func.count()).where(CallRow.leaves > 0)
+    async with store_of(home, settings) as store, store.read() as session:
+        return await session.scalar(query) or 0
 
 
 def _figures(phase: Phase, calls: int) -> dict[str, object]:
