@@ -24,6 +24,7 @@ from pbx.prompts.build import BuildReport, build
 from pbx.prompts.core_sounds import convert_music, link_core_sounds
 from pbx.reload import reload_asterisk
 from pbx.render import AgentPhone, HotlineNumber, read_secrets, render_asterisk
+from pbx.runtime import probes
 from pbx.runtime.part import Part
 from pbx.runtime.programs import asterisk, mosquitto, prometheus, python_service
 from pbx.runtime.tree import Tree
@@ -131,11 +132,9 @@ async def reload_if_running(home: Home, settings: Settings, wait: float = 2.0) -
 async def _listens(host: str, port: int) -> bool:
     try:
         async with asyncio.timeout(2):
-            _, writer = await asyncio.open_connection(host, port)
+            return await probes.accepts(host, port)
     except (OSError, TimeoutError):
         return False
-    writer.close()
-    return True
 
 
 def system_parts(home: Home, settings: Settings, tree: Tree) -> list[Part]:

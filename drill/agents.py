@@ -6,7 +6,7 @@ import asyncio
 import uuid
 from collections.abc import Iterable
 
-from pbx.ami import AmiClient, AmiError
+from pbx.ami import AmiClient
 
 SIGN_IN = "*11"
 SIGN_OUT = "*12"
@@ -49,6 +49,3 @@ async def sign_in(ami: AmiClient, numbers: Iterable[str], registered_timeout: fl
             waiting -= done
             if waiting:
                 await asyncio.sleep(0.25)
-
-
-__all__ = ["SIGN_IN", "SIGN_OUT", "AmiError", "press", "sign_in"]

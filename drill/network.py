@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import os
 import secrets
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -12,6 +10,7 @@ from pathlib import Path
 from incident.home import Home
 from pbx import names
 from pbx.render import fill
+from pbx.render.secret import made_once
 from pbx.render.template import link, write_if_changed
 
 TEMPLATES = Path(__file__).resolve().parent / "network"
@@ -53,16 +52,10 @@ class Network:
 
     def ami_secret(self) -> str:
         """The simulated network's own AMI secret, made the first time."""
-        file = self.home.secrets / "public-ami.json"
-        self.home.secrets.mkdir(parents=True, exist_ok=True, mode=0o700)
-        try:
-            descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        except FileExistsError:
-            return str(json.loads(file.read_text(encoding="utf-8"))["secret"])
-        secret = secrets.token_urlsafe(24)
-        with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
-            json.dump({"secret": secret}, stream)
-        return secret
+        kept = made_once(
+            self.home.secrets / "public-ami.json", lambda: {"secret": secrets.token_urlsafe(24)}
+        )
+        return kept["secret"]
 
     def render(
         self,

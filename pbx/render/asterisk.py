@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import secrets as random_secrets
 import shlex
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from incident.home import Home
 from incident.settings import Settings
 from pbx.render import sections
+from pbx.render.secret import made_once
 from pbx.render.sections import AgentPhone, HotlineNumber
 from pbx.render.template import TemplateError, fill, link, write_if_changed
 
@@ -66,17 +66,11 @@ class Secrets:
 
 def read_secrets(home: Home) -> Secrets:
     """The home's AMI account; made with a random secret the first time (mode 0600)."""
-    file = home.secrets / "ami.json"
-    home.secrets.mkdir(parents=True, exist_ok=True, mode=0o700)
-    try:
-        descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    except FileExistsError:
-        data = json.loads(file.read_text(encoding="utf-8"))
-        return Secrets(data["user"], data["secret"])
-    made = Secrets("breachline", random_secrets.token_urlsafe(32))
-    with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
-        json.dump({"user": made.ami_user, "secret": made.ami_secret}, stream)
-    return made
+    kept = made_once(
+        home.secrets / "ami.json",
+        lambda: {"user": "breachline", "secret": random_secrets.token_urlsafe(32)},
+    )
+    return Secrets(kept["user"], kept["secret"])
 
 
 def render_asterisk(
@@ -158,8 +152,3 @@ def _emergency_script(home: Home) -> str:
     """A wrapper with absolute paths: the script must start whatever else is broken."""
     command = shlex.join([sys.executable, "-m", "pbx.emergency", str(home.root)])
     return f"#!/bin/sh\ncd {shlex.quote(str(PROJECT))} && exec {command}\n"
-
-
-def dialplan_files(base: Path = PROJECT) -> Iterable[Path]:
-    """The project's dialplan sources, for the lint."""
-    return sorted((base / "dialplan").glob("*.conf"))
