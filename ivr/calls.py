@@ -63,6 +63,11 @@ class Call:
     after_hours: bool = False
     queue_ended: bool = False
     """Queue() gave the call back without an agent."""
+    result: str | None = None
+    promised_low: float | None = None
+    promised_high: float | None = None
+    sent_to: str | None = None
+    place: str | None = None
     outcome: CallOutcome | None = None
 
     @property
@@ -106,6 +111,11 @@ class Call:
             wait_seconds=self.wait_seconds,
             agent=self.agent,
             outcome=self.outcome.value if self.outcome else None,
+            result=self.result,
+            promised_low=self.promised_low,
+            promised_high=self.promised_high,
+            sent_to=self.sent_to,
+            place=self.place,
         )
 
 
@@ -128,6 +138,11 @@ def restored(row: StoredCall, *, left_number: bool) -> Call:
         wait_seconds=row.wait_seconds,
         agent=row.agent,
         left_number=left_number,
+        result=row.result,
+        promised_low=row.promised_low,
+        promised_high=row.promised_high,
+        sent_to=row.sent_to,
+        place=row.place,
         after_hours=AFTER_HOURS_STEP in way,
     )
 

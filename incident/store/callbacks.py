@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any, Final
 
 from sqlalchemy import Insert, Table, func, select
@@ -28,6 +29,9 @@ class CallbackRequest:
     source_key: str
     call_id: str | None
     requested_at: float
+    token: str = field(default_factory=lambda: uuid.uuid4().hex)
+    rank: float = 0.0
+    not_before: float = 0.0
     state: str = "open"
 
 
@@ -52,6 +56,7 @@ def request(
         source_key=source_key,
         call_id=call,
         requested_at=now,
+        rank=now,
     )
 
 
@@ -59,7 +64,7 @@ def _insert(dialect: str) -> Insert:
     table = CallbackRow.__table__
     assert isinstance(table, Table)
     make: Any = sqlite.insert if dialect == "sqlite" else postgresql.insert
-    statement: Insert = make(table).on_conflict_do_nothing(index_elements=["source_key"])
+    statement: Insert = make(table).on_conflict_do_nothing()
     return statement
 
 

@@ -38,6 +38,11 @@ class StoredCall:
     wait_seconds: float | None
     agent: str | None
     outcome: str | None
+    result: str | None = None
+    promised_low: float | None = None
+    promised_high: float | None = None
+    sent_to: str | None = None
+    place: str | None = None
 
 
 _COLUMNS: Final = tuple(StoredCall.__dataclass_fields__)

@@ -75,7 +75,8 @@ class ImportRow(Base):
 
 class ContactRow(Base):
     """A person to notify. ``data_types``: comma-separated codes of the plan. ``import_line``:
-    the line of the imported file. Counts only while its import is committed."""
+    the line of the imported file. ``kind``: minor or deceased, else none. ``activation_enc``: the
+    person's enrolment code. Counts only while its import is committed."""
 
     __tablename__ = "contacts"
     __table_args__ = (
@@ -95,6 +96,8 @@ class ContactRow(Base):
     postal_code: Mapped[str | None] = mapped_column(String(12))
     language: Mapped[str] = mapped_column(String(8))
     data_types: Mapped[str] = mapped_column(String(200))
+    activation_enc: Mapped[bytes | None] = mapped_column(LargeBinary)
+    kind: Mapped[str | None] = mapped_column(String(12))
 
 
 class CampaignRow(Base):
@@ -175,7 +178,12 @@ class AttemptRow(Base):
 
 
 class CallRow(Base):
-    """One inbound call; ``id`` is Asterisk's unique id. ``menu_path``: choices, space separated."""
+    """One inbound call; ``id`` is Asterisk's unique id. ``menu_path``: choices, space separated.
+
+    ``result``: what self-service came to. ``promised_low``, ``promised_high``: the wait that was
+    announced first, seconds. ``sent_to``: the trunk that took the call over. ``place``: the token
+    of the place that this caller keeps (`CallbackRow`).
+    """
 
     __tablename__ = "calls"
     __table_args__ = (
@@ -204,12 +212,36 @@ class CallRow(Base):
     wait_seconds: Mapped[float | None] = mapped_column(Float)
     agent: Mapped[str | None] = mapped_column(String(32))
     outcome: Mapped[str | None] = mapped_column(String(20))
+    result: Mapped[str | None] = mapped_column(String(24))
+    promised_low: Mapped[float | None] = mapped_column(Float)
+    promised_high: Mapped[float | None] = mapped_column(Float)
+    sent_to: Mapped[str | None] = mapped_column(String(32))
+    place: Mapped[str | None] = mapped_column(String(40))
 
 
 class CallbackRow(Base):
-    """A request to be called back. ``source_key`` makes taking it over exactly once."""
+    """A place in line that is kept for a call-back. ``source_key`` makes taking it over exactly
+    once; ``token`` names it in Asterisk (channel variables, queue_log).
+
+    ``rank``: Unix time at which the caller joined the line; it never changes, and the line is
+    served in its order. ``not_before``: not called earlier (a chosen time, or a pause after an
+    unanswered try). ``state``: open (in line, or due later), calling (an agent is held and the
+    person is being called or talks), done, given_up (unanswered too often), cancelled. The
+    partial unique index is the last guard of "no second entry" for one number.
+    """
 
     __tablename__ = "callbacks"
+    __table_args__ = (
+        Index(None, "incident_id", "state", "rank"),
+        Index(
+            "uq_callbacks_open_phone",
+            "incident_id",
+            "phone_hash",
+            unique=True,
+            sqlite_where=text("state IN ('open', 'calling')"),
+            postgresql_where=text("state IN ('open', 'calling')"),
+        ),
+    )
     id: Mapped[int] = mapped_column(Integer, primary_key=True)
     incident_id: Mapped[str] = mapped_column(ForeignKey("incidents.id"))
     language: Mapped[str] = mapped_column(String(8))
@@ -220,6 +252,67 @@ class CallbackRow(Base):
     call_id: Mapped[str | None] = mapped_column(String(64))
     requested_at: Mapped[float] = mapped_column(Float)
     state: Mapped[str] = mapped_column(String(12), default="open")
+    token: Mapped[str] = mapped_column(String(40), unique=True)
+    rank: Mapped[float] = mapped_column(Float, server_default="0")
+    not_before: Mapped[float] = mapped_column(Float, server_default="0")
+    attempts: Mapped[int] = mapped_column(Integer, server_default="0")
+    ended_at: Mapped[float | None] = mapped_column(Float)
+    agent: Mapped[str | None] = mapped_column(String(32))
+    detail: Mapped[str | None] = mapped_column(String(200))
+
+
+class CallbackAttemptRow(Base):
+    """One try to reach a person who keeps a place, committed before anything is dialled."""
+
+    __tablename__ = "callback_attempts"
+    __table_args__ = (
+        Index(None, "callback_id"),
+        Index(
+            "uq_callback_attempts_open",
+            "callback_id",
+            unique=True,
+            sqlite_where=text("ended_at IS NULL"),
+            postgresql_where=text("ended_at IS NULL"),
+        ),
+    )
+    id: Mapped[str] = mapped_column(String(40), primary_key=True)
+    callback_id: Mapped[int] = mapped_column(ForeignKey("callbacks.id"))
+    number: Mapped[int] = mapped_column(Integer)
+    carrier: Mapped[str] = mapped_column(String(32))
+    agent: Mapped[str | None] = mapped_column(String(32))
+    created_at: Mapped[float] = mapped_column(Float)
+    answered_at: Mapped[float | None] = mapped_column(Float)
+    ended_at: Mapped[float | None] = mapped_column(Float)
+    outcome: Mapped[str | None] = mapped_column(String(20))
+    cause: Mapped[int | None] = mapped_column(Integer)
+
+
+class DoNotCallRow(Base):
+    """A number that must not be called for this incident any more. Never removed."""
+
+    __tablename__ = "do_not_call"
+    incident_id: Mapped[str] = mapped_column(ForeignKey("incidents.id"), primary_key=True)
+    phone_hash: Mapped[bytes] = mapped_column(LargeBinary, primary_key=True)
+    requested_at: Mapped[float] = mapped_column(Float)
+    source: Mapped[str] = mapped_column(String(20))
+    call_id: Mapped[str | None] = mapped_column(String(64))
+
+
+class InboundLoadRow(Base):
+    """How busy a node's hotline is for an incident, for the dialer: written about once a second.
+
+    ``level``: normal, busy (the dialer gives way) or shedding (new callers get the short way).
+    ``at``: when it was written; old news counts as none.
+    """
+
+    __tablename__ = "inbound_load"
+    node: Mapped[str] = mapped_column(String(32), primary_key=True)
+    incident_id: Mapped[str] = mapped_column(String(32), primary_key=True)
+    level: Mapped[str] = mapped_column(String(12))
+    waiting: Mapped[int] = mapped_column(Integer)
+    channels: Mapped[int] = mapped_column(Integer)
+    predicted_seconds: Mapped[float | None] = mapped_column(Float)
+    at: Mapped[float] = mapped_column(Float)
 
 
 class AgentRow(Base):

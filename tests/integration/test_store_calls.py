@@ -86,7 +86,9 @@ async def test_a_callback_is_taken_once(ready: Store) -> None:
         call="node1-1.1",
         now=5.0,
     )
-    for again in (asked, replace(asked, requested_at=9.0), replace(asked, source_key="def")):
+    twice = replace(asked, source_key="def", token="b" * 32)
+    other = replace(twice, token="c" * 32, phone_hash=KEY.lookup_hash("+12025550102"))
+    for again in (asked, replace(asked, requested_at=9.0), twice, other):
         async with ready.write() as session:
             await save_callbacks(session, ready.dialect, [again])
     assert await count_callbacks(ready, "northwind") == 2
