@@ -43,3 +43,21 @@ class CallOutcome(StrEnum):
     AFTER_HOURS = "after_hours"
     NO_AGENT = "no_agent"
     UNOBSERVED = "unobserved"
+
+
+class CallbackOutcome(StrEnum):
+    """How one try to reach a person who keeps a place ended; exactly one for each try.
+
+    ``connected``: the person answered and talked with the agent. ``machine``: the agent heard
+    one. ``not_carried``: congestion, no channel, no carrier, or never dialled. ``agent_left``: the
+    agent hung up before the person answered. ``unknown``: what happened was not observed.
+    """
+
+    CONNECTED = "connected"
+    BUSY = "busy"
+    NO_ANSWER = "no_answer"
+    MACHINE = "machine"
+    NOT_CARRIED = "not_carried"
+    AGENT_LEFT = "agent_left"
+    INVALID_NUMBER = "invalid_number"
+    UNKNOWN = "unknown"

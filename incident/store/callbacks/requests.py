@@ -5,9 +5,9 @@ from __future__ import annotations
 import uuid
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
-from typing import Any, Final
+from typing import Any, Final, cast
 
-from sqlalchemy import Insert, Table, func, select
+from sqlalchemy import CursorResult, Insert, Table, func, select
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -18,8 +18,10 @@ from incident.store.schema import CallbackRow
 
 @dataclass(frozen=True, slots=True)
 class CallbackRequest:
-    """``source``: menu, after_hours or emergency. ``source_key`` names the request itself, so
-    that handing it in twice does nothing. The number is sealed and hashed already."""
+    """``source``: menu, after_hours, waiting or emergency. ``source_key`` names the request itself,
+    so that handing it in twice does nothing. The number is sealed and hashed already.
+
+    ``token`` names the place in Asterisk; ``rank`` and ``not_before`` as in `CallbackRow`."""
 
     incident_id: str
     language: str
@@ -45,8 +47,14 @@ def request(
     source_key: str,
     call: str | None,
     now: float,
+    token: str | None = None,
+    rank: float | None = None,
+    not_before: float = 0.0,
 ) -> CallbackRequest:
-    """Seal a number into a request. ``now``: Unix seconds."""
+    """Seal a number into a request. ``now``, ``rank`` and ``not_before``: Unix seconds.
+
+    ``token``: that of the placeholder which holds the place already, else a new one. ``rank``:
+    when the caller joined the line, else ``now``."""
     return CallbackRequest(
         incident_id=incident,
         language=language,
@@ -56,7 +64,9 @@ def request(
         source_key=source_key,
         call_id=call,
         requested_at=now,
-        rank=now,
+        token=token or uuid.uuid4().hex,
+        rank=now if rank is None else rank,
+        not_before=not_before,
     )
 
 
@@ -74,9 +84,16 @@ _INSERTS: Final = {dialect: _insert(dialect) for dialect in ("sqlite", "postgres
 async def save_callbacks(
     session: AsyncSession, dialect: str, requests: Sequence[CallbackRequest]
 ) -> None:
-    """Write requests; those that are there already stay as they are."""
+    """Write requests; those that are there already stay as they are, and so does the place that
+    a number has already (no second entry). To learn which of the two, use ``keep``."""
     if requests:
         await session.execute(_INSERTS[dialect], [asdict(item) for item in requests])
+
+
+async def insert_request(session: AsyncSession, dialect: str, wanted: CallbackRequest) -> bool:
+    """Write one request; says whether it was new."""
+    result = await session.execute(_INSERTS[dialect], asdict(wanted))
+    return cast("CursorResult[Any]", result).rowcount == 1
 
 
 async def count_callbacks(store: Store, incident: str, state: str = "open") -> int:
