@@ -19,6 +19,9 @@ The hotline sets it as its last act. Empty when AGI() returns means that the hot
 was not there: the emergency path takes the call.
 """
 
+KEPT: Final = "BL_KEPT"
+"""Token (32 hexadecimal digits) of the place in line that a placeholder stands for."""
+
 # Channel variables, outbound.
 ATTEMPT: Final = "BL_ATTEMPT"
 """Attempt id; also the channel's unique id."""
@@ -30,6 +33,7 @@ EVENT_ABANDONED: Final = "BreachlineAbandoned"  # Attempt: apology begins
 EVENT_DISPOSITION: Final = "BreachlineDisposition"  # Attempt, Disposition: machine
 EVENT_EMERGENCY: Final = "BreachlineEmergency"  # Incident: a call took the emergency path
 EVENT_QUEUE_LEFT: Final = "BreachlineQueueLeft"  # Incident, Status: QUEUESTATUS
+EVENT_PLACE: Final = "BreachlinePlace"  # Token, Call, Rank: just before Queue(), of a placeholder
 
 
 def queue(incident: str, language: str) -> str:
