@@ -180,8 +180,8 @@ async def test_a_call_of_another_node_is_left_alone(back: Back) -> None:
     assert rows["node2-1.1"].ended_at is None
 
 
-def spool(folder: Path, key: IncidentKey, call: str) -> None:
-    request = CallbackRequest("northwind", "es", "+12025550177", NOW - 90, call)
+def spool(folder: Path, key: IncidentKey, call: str, phone: str = "+12025550177") -> None:
+    request = CallbackRequest("northwind", "es", phone, NOW - 90, call)
     write_spooled(folder, "northwind", seal_for(key.public_key, request.to_bytes()))
 
 
@@ -190,7 +190,7 @@ async def test_spooled_callbacks_are_taken_once_and_are_their_calls_outcome(
 ) -> None:
     folder = tmp_path / "spool"
     spool(folder, KEY, "node1-1.9")
-    spool(folder, KEY, "node1-1.1")
+    spool(folder, KEY, "node1-1.1", "+12025550178")
     await save(back, stored("node1-1.1"))
     await back.reconciler.restore()
     taker = CallbackSpool(
@@ -207,7 +207,10 @@ async def test_spooled_callbacks_are_taken_once_and_are_their_calls_outcome(
     async with back.store.read() as session:
         callbacks = (await session.scalars(select(CallbackRow))).all()
     assert {row.call_id for row in callbacks} == {"node1-1.9", "node1-1.1"}
-    assert {KEY.decrypt(row.phone_enc) for row in callbacks} == {"+12025550177"}
+    assert {KEY.decrypt(row.phone_enc) for row in callbacks} == {
+        "+12025550177",
+        "+12025550178",
+    }
     assert {row.source for row in callbacks} == {"emergency"}
     rows = await back.come({})
     assert {row.outcome for row in rows.values()} == {CallOutcome.CALLBACK}
