@@ -84,7 +84,8 @@ class CampaignState:
 @dataclass(frozen=True, slots=True)
 class CallEvent:
     """Something happened to a call. ``event``: started, queued, connected, ended; for outbound
-    calls also placed and answered. ``call``: Asterisk's unique id, or the attempt's id."""
+    calls also placed and answered. ``call``: Asterisk's unique id, or the attempt's id.
+    ``result``: what self-service came to."""
 
     call: str
     event: str
@@ -96,6 +97,7 @@ class CallEvent:
     outcome: str | None = None
     wait_seconds: float | None = None
     campaign: str | None = None
+    result: str | None = None
     retain: ClassVar[bool] = False
 
     @property

@@ -17,6 +17,11 @@ INBOUND_CALLS = Counter(
 MENU_CHOICES = Counter(
     "breachline_menu_choices", "Keys pressed in menus.", ("incident", "menu", "choice")
 )
+SELF_SERVICE = Counter(
+    "breachline_self_service",
+    "What self-service came to, by result; a call may come to several.",
+    ("incident", "result"),
+)
 QUEUE_WAITING = Gauge(
     "breachline_queue_waiting", "Callers waiting for an agent now.", ("incident", "language")
 )

@@ -61,3 +61,28 @@ class CallbackOutcome(StrEnum):
     AGENT_LEFT = "agent_left"
     INVALID_NUMBER = "invalid_number"
     UNKNOWN = "unknown"
+
+
+class SelfServiceResult(StrEnum):
+    """What self-service came to. A call may come to several; the one that says most about what
+    is left to do, which is the earlier one here, is kept as the call's ``result``.
+
+    ``stop_calls``: a number is not called any more. ``letter_by_mistake``: a letter is not for
+    whoever got it. ``relay``: asked for an agent by relay service. ``code_told``: an activation
+    code was read. ``code_missing``: asked for one, and none could be told. ``deceased``,
+    ``minor``: heard what a family, or a guardian, can do. ``affected``: heard what was
+    involved. ``genuine``: heard that the letter or call is ours. ``not_found``: gave no reference
+    number that is ours. ``not_now``: look-ups were closed (``incident.guessing``) or failed.
+    """
+
+    STOP_CALLS = "stop_calls"
+    LETTER_BY_MISTAKE = "letter_by_mistake"
+    RELAY = "relay"
+    CODE_TOLD = "code_told"
+    CODE_MISSING = "code_missing"
+    DECEASED = "deceased"
+    MINOR = "minor"
+    AFFECTED = "affected"
+    GENUINE = "genuine"
+    NOT_FOUND = "not_found"
+    NOT_NOW = "not_now"

@@ -17,8 +17,8 @@ from prometheus_client import Counter
 
 from incident.contacts.phones import BadPhone, to_e164
 from incident.messages import CallEvent, Publisher, send
-from incident.metrics import INBOUND_CALLS, MENU_CHOICES, QUEUE_WAIT
-from incident.outcomes import CallOutcome
+from incident.metrics import INBOUND_CALLS, MENU_CHOICES, QUEUE_WAIT, SELF_SERVICE
+from incident.outcomes import CallOutcome, SelfServiceResult
 from incident.privacy import IncidentKey
 from incident.store.callbacks import CallbackRequest
 from incident.store.calls import StoredCall
@@ -64,6 +64,8 @@ class Call:
     queue_ended: bool = False
     """Queue() gave the call back without an agent."""
     result: str | None = None
+    contact_id: int | None = None
+    """Whose letter the call is about, if its reference number was given."""
     promised_low: float | None = None
     promised_high: float | None = None
     sent_to: str | None = None
@@ -116,6 +118,7 @@ class Call:
             promised_high=self.promised_high,
             sent_to=self.sent_to,
             place=self.place,
+            contact_id=self.contact_id,
         )
 
 
@@ -143,11 +146,13 @@ def restored(row: StoredCall, *, left_number: bool) -> Call:
         promised_high=row.promised_high,
         sent_to=row.sent_to,
         place=row.place,
+        contact_id=row.contact_id,
         after_hours=AFTER_HOURS_STEP in way,
     )
 
 
 AFTER_HOURS_STEP: Final = "after_hours"
+_RANK: Final = {result: rank for rank, result in enumerate(SelfServiceResult)}
 
 
 class CallBook:
@@ -230,6 +235,19 @@ class CallBook:
         """The caller reached an answer."""
         call.leaves += 1
         self.save(call)
+
+    def came_to(self, call: Call, result: SelfServiceResult) -> None:
+        """Self-service came to this; counted each time, and kept unless the call came to more."""
+        SELF_SERVICE.labels(call.incident, result.value).inc()
+        if call.result is None or _RANK[result] < _RANK[SelfServiceResult(call.result)]:
+            call.result = result.value
+            self.save(call)
+
+    def about(self, call: Call, contact: int) -> None:
+        """The caller gave the reference number of this contact's letter."""
+        if call.contact_id != contact:
+            call.contact_id = contact
+            self.save(call)
 
     def closed(self, call: Call) -> None:
         """The caller wanted an agent outside of hours, and hears so."""
@@ -315,6 +333,7 @@ class CallBook:
                 agent=call.agent,
                 outcome=call.outcome.value if call.outcome else None,
                 wait_seconds=None if call.wait_seconds is None else round(call.wait_seconds, 3),
+                result=call.result,
             ),
         )
 

@@ -13,8 +13,8 @@ from sqlalchemy import select
 
 from incident.content import spoken_texts
 from incident.home import Home
-from incident.metrics import CONTENT_INFO, EMERGENCY_CALLBACKS, INBOUND_CALLS
-from incident.outcomes import CallOutcome
+from incident.metrics import CONTENT_INFO, EMERGENCY_CALLBACKS, INBOUND_CALLS, SELF_SERVICE
+from incident.outcomes import CallOutcome, SelfServiceResult
 from incident.plan import Plan
 from incident.privacy import IncidentKey
 from incident.store.engine import Store
@@ -149,6 +149,8 @@ class Incidents:
             # A counter that appears at 1 has lost its first event to increase(): all begin at 0.
             for outcome in CallOutcome:
                 INBOUND_CALLS.labels(served.id, outcome.value)
+            for result in SelfServiceResult:
+                SELF_SERVICE.labels(served.id, result.value)
             EMERGENCY_CALLBACKS.labels(served.id)
 
 

@@ -43,6 +43,7 @@ class StoredCall:
     promised_high: float | None = None
     sent_to: str | None = None
     place: str | None = None
+    contact_id: int | None = None
 
 
 _COLUMNS: Final = tuple(StoredCall.__dataclass_fields__)

@@ -123,8 +123,8 @@ class CampaignContactRow(Base):
     """A contact within a campaign.
 
     ``state``: ready (may be dialled from ``not_before``), leased (an attempt is in flight or
-    about to be), done (reached), exhausted (no attempt left). ``last_outcome`` is of the
-    latest attempt.
+    about to be), done (reached), exhausted (no attempt left), do_not_call (asked not to be
+    called). ``last_outcome`` is of the latest attempt.
     """
 
     __tablename__ = "campaign_contacts"
@@ -182,7 +182,8 @@ class CallRow(Base):
 
     ``result``: what self-service came to. ``promised_low``, ``promised_high``: the wait that was
     announced first, seconds. ``sent_to``: the trunk that took the call over. ``place``: the token
-    of the place that this caller keeps (`CallbackRow`).
+    of the place that this caller keeps (`CallbackRow`). ``contact_id``: whose reference number
+    the caller gave last, if it was one of ours.
     """
 
     __tablename__ = "calls"
@@ -217,6 +218,7 @@ class CallRow(Base):
     promised_high: Mapped[float | None] = mapped_column(Float)
     sent_to: Mapped[str | None] = mapped_column(String(32))
     place: Mapped[str | None] = mapped_column(String(40))
+    contact_id: Mapped[int | None] = mapped_column(Integer)
 
 
 class CallbackRow(Base):
@@ -288,7 +290,8 @@ class CallbackAttemptRow(Base):
 
 
 class DoNotCallRow(Base):
-    """A number that must not be called for this incident any more. Never removed."""
+    """A number that must not be called for this incident any more. Never removed. ``source``:
+    hotline or agent."""
 
     __tablename__ = "do_not_call"
     incident_id: Mapped[str] = mapped_column(ForeignKey("incidents.id"), primary_key=True)
@@ -296,6 +299,23 @@ class DoNotCallRow(Base):
     requested_at: Mapped[float] = mapped_column(Float)
     source: Mapped[str] = mapped_column(String(20))
     call_id: Mapped[str | None] = mapped_column(String(64))
+
+
+class ReferenceGuardRow(Base):
+    """What the guard against guessing reference numbers remembers; see ``incident.guessing``.
+
+    ``kind`` and ``key``: budget (of the incident; empty), number (a caller's; its hash) or refused
+    (a caller's number and a reference number together; keyed hash). ``value``: tokens left.
+    """
+
+    __tablename__ = "reference_guard"
+    __table_args__ = (Index(None, "at"),)
+    incident_id: Mapped[str] = mapped_column(ForeignKey("incidents.id"), primary_key=True)
+    kind: Mapped[str] = mapped_column(String(8), primary_key=True)
+    key: Mapped[bytes] = mapped_column(LargeBinary, primary_key=True)
+    value: Mapped[float] = mapped_column(Float)
+    closed_until: Mapped[float] = mapped_column(Float)
+    at: Mapped[float] = mapped_column(Float)
 
 
 class InboundLoadRow(Base):

@@ -13,6 +13,7 @@ from incident import metrics
 
 CONTRACT: dict[str, tuple[type[MetricWrapperBase], tuple[str, ...]]] = {
     "breachline_inbound_calls_total": (Counter, ("incident", "outcome")),
+    "breachline_self_service_total": (Counter, ("incident", "result")),
     "breachline_menu_choices_total": (Counter, ("incident", "menu", "choice")),
     "breachline_queue_waiting": (Gauge, ("incident", "language")),
     "breachline_queue_wait_seconds": (Histogram, ()),

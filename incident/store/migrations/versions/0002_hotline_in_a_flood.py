@@ -79,6 +79,20 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("incident_id", "phone_hash", name=op.f("pk_do_not_call")),
     )
     op.create_table(
+        "reference_guard",
+        sa.Column("incident_id", sa.String(length=32), nullable=False),
+        sa.Column("kind", sa.String(length=8), nullable=False),
+        sa.Column("key", sa.LargeBinary(), nullable=False),
+        sa.Column("value", sa.Float(), nullable=False),
+        sa.Column("closed_until", sa.Float(), nullable=False),
+        sa.Column("at", sa.Float(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["incident_id"], ["incidents.id"], name=op.f("fk_reference_guard_incident_id")
+        ),
+        sa.PrimaryKeyConstraint("incident_id", "kind", "key", name=op.f("pk_reference_guard")),
+    )
+    op.create_index(op.f("ix_reference_guard_at"), "reference_guard", ["at"])
+    op.create_table(
         "inbound_load",
         sa.Column("node", sa.String(length=32), nullable=False),
         sa.Column("incident_id", sa.String(length=32), nullable=False),
@@ -96,6 +110,7 @@ def upgrade() -> None:
     op.add_column("calls", sa.Column("promised_high", sa.Float(), nullable=True))
     op.add_column("calls", sa.Column("sent_to", sa.String(length=32), nullable=True))
     op.add_column("calls", sa.Column("place", sa.String(length=40), nullable=True))
+    op.add_column("calls", sa.Column("contact_id", sa.Integer(), nullable=True))
 
 
 def _keep_what_is_there() -> None:
@@ -131,11 +146,12 @@ def _keep_what_is_there() -> None:
 
 
 def downgrade() -> None:
-    for column in ("place", "sent_to", "promised_high", "promised_low", "result"):
+    for column in ("contact_id", "place", "sent_to", "promised_high", "promised_low", "result"):
         op.drop_column("calls", column)
     op.drop_column("contacts", "kind")
     op.drop_column("contacts", "activation_enc")
     op.drop_table("inbound_load")
+    op.drop_table("reference_guard")
     op.drop_table("do_not_call")
     op.drop_table("callback_attempts")
     op.drop_index("uq_callbacks_open_phone", table_name="callbacks")
