@@ -96,6 +96,28 @@ class AgentSettings(_Section):
     ring_seconds: int = Field(15, ge=2, le=60)
 
 
+Pause = Annotated[int, Field(ge=1, le=86400)]
+
+
+class CallbackSettings(_Section):
+    """Calling back those who keep a place. Pauses in seconds, before the next try.
+
+    ``tries``: how many may end without an answer before the place is given up.
+    ``ring_seconds``: how long the person's telephone rings. ``no_answer_pauses``: after the first
+    such try, the second, ...; the last one for the rest. ``busy_tries``, ``not_carried_tries``:
+    bounds for busy lines, and for calls that the network did not carry; neither is a try.
+    """
+
+    tries: int = Field(3, ge=1, le=20)
+    ring_seconds: int = Field(25, ge=10, le=60)
+    no_answer_pauses: tuple[Pause, ...] = Field((900, 3600), min_length=1, strict=False)
+    unknown_pause: Pause = 900
+    busy_tries: int = Field(6, ge=1, le=50)
+    busy_pause: Pause = 300
+    not_carried_tries: int = Field(10, ge=1, le=100)
+    not_carried_pause: Pause = 60
+
+
 class DatabaseSettings(_Section):
     """``url``: none for SQLite in the home, or ``postgresql+psycopg://...``."""
 
@@ -136,6 +158,7 @@ class Settings(BaseSettings):
     asterisk: AsteriskSettings = AsteriskSettings()
     carrier: tuple[CarrierSettings, ...] = Field((), strict=False)
     agents: AgentSettings = AgentSettings()
+    callbacks: CallbackSettings = CallbackSettings()
     database: DatabaseSettings = DatabaseSettings()
     mqtt: MqttSettings = MqttSettings()
     console: ConsoleSettings = ConsoleSettings()
