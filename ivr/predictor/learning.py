@@ -1,0 +1,280 @@
+"""Learn the rates from what happened."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Final
+
+from ivr.predictor.memory import Faded
+from ivr.predictor.rates import Priors, Rates
+from ivr.predictor.releases import rate_now
+from ivr.predictor.state import QueueState
+
+VERSION: Final = 1
+ARRIVALS_HALF_LIFE: Final = 900.0
+ARRIVALS_PRIOR_SECONDS: Final = 300.0
+LONGEST_GAP: Final = 60.0
+"""Between two looks at a queue, no more than this is counted: nobody knows what was between."""
+SPREAD_WEIGHT: Final = 20.0
+OUTBOUND_PRIOR_SECONDS: Final = 3000.0
+SPREADS: Final = (0.05, 4.0)
+PACES: Final = (0.1, 3.0)
+
+
+class BadMemory(ValueError):
+    """What is to be restored is not what `Learner.to_dict` gave. ``where``: the wrong part."""
+
+    def __init__(self, where: str) -> None:
+        super().__init__(f"learned rates cannot be restored: {where}; start from the priors")
+        self.where = where
+
+
+@dataclass(slots=True)
+class _Queue:
+    """``pace``: calls the queue got while callers had to wait, over calls the model expected.
+    ``outbound``: agents lost to notice calls then, over agent-seconds."""
+
+    pace: Faded = field(default_factory=Faded)
+    outbound: Faded = field(default_factory=Faded)
+    arrivals: Faded = field(default_factory=Faded)
+    seen: QueueState | None = None
+    seen_at: float = 0.0
+    blocked_until: float = -math.inf
+
+
+class Learner:
+    """What one group of queues (an incident: its languages share agents) has taught.
+
+    All times ``at`` are seconds of one clock that survives restarts (Unix time); events come in
+    their order, give or take some seconds. Durations are seconds and are clipped at 0.
+    """
+
+    def __init__(self, priors: Priors = Priors()) -> None:  # noqa: B008 - frozen
+        self._priors = priors
+        self._service = Faded()
+        self._notices = Faded()
+        self._squares = Faded()
+        self._patience = Faded()
+        self._queues: dict[str, _Queue] = {}
+
+    # -- what happened ---------------------------------------------------------------------
+
+    def on_service(self, at: float, seconds: float, *, outbound: bool = False) -> None:
+        """An agent was taken for ``seconds`` by a caller (or a notice call): talk and wrap-up."""
+        seconds = _duration(seconds)
+        self._add(self._notices if outbound else self._service, at, 1.0, seconds)
+        if not outbound:
+            self._add(self._squares, at, 1.0, seconds * seconds)
+
+    def on_join(self, at: float, queue: str = "") -> None:
+        """A caller joined the queue."""
+        arrivals = self._queue(queue).arrivals
+        gap = max(0.0, at - arrivals.at) if arrivals.events else 0.0
+        arrivals.fade(at, ARRIVALS_HALF_LIFE)
+        arrivals.events += 1.0
+        arrivals.exposure += gap
+
+    def on_wait(self, at: float, seconds: float, abandoned: bool, queue: str = "") -> None:
+        """A caller's wait ended after ``seconds``: served by an agent, or hung up."""
+        seconds = _duration(seconds)
+        self._add(self._patience, at, 1.0 if abandoned else 0.0, seconds)
+        entry = self._queue(queue)
+        if not abandoned and entry.blocked_until >= at - seconds:
+            self._add(entry.pace, at, 1.0, 0.0)
+
+    def on_left(self, at: float, seconds: float) -> None:
+        """A caller left the line without being served or hanging up: keeps the place, overflow."""
+        self._add(self._patience, at, 0.0, _duration(seconds))
+
+    def on_outbound(self, at: float, queues: Iterable[str] = ("",)) -> None:
+        """A notice call took an agent who is a member of these callers' queues."""
+        for queue in queues:
+            entry = self._queue(queue)
+            if entry.seen is not None and entry.seen.ahead:
+                self._add(entry.outbound, at, 1.0, 0.0)
+
+    def watch(self, at: float, state: QueueState, queue: str = "") -> None:
+        """How the queue stands now, ``state.ahead`` being everyone who waits. Call it at every
+        change and every few seconds: what the queue then gets is held against what the model
+        expected it to get."""
+        entry = self._queue(queue)
+        before, gap = entry.seen, min(at - entry.seen_at, LONGEST_GAP)
+        if before is not None and before.ahead and gap > 0:
+            self._add(entry.outbound, at, 0.0, before.agents * gap)
+            if not before.free and before.agents:
+                entry.blocked_until = at
+                expected = rate_now(before, self._rates(entry, at, 1.0, (), ())) * gap
+                self._add(entry.pace, at, 0.0, expected)
+        if before is None or at >= entry.seen_at:
+            entry.seen, entry.seen_at = state, at
+        if state.ahead and not state.free:
+            entry.blocked_until = max(entry.blocked_until, at)
+
+    # -- what is learned -------------------------------------------------------------------
+
+    def rates(
+        self,
+        at: float,
+        queue: str = "",
+        *,
+        serving: Iterable[float] = (),
+        waiting: Iterable[float] = (),
+    ) -> Rates:
+        """The rates for a queue now. ``serving``: how long each call with an agent has lasted so
+        far (seconds, wrap-up included); ``waiting``: how long each caller has waited so far. Both
+        count as time without an end, which a mean over ended ones alone would leave out: early in
+        a surge it would see the short ones only."""
+        entry = self._queues.get(queue) or _Queue()
+        return self._rates(entry, at, self._pace(entry, at), serving, waiting)
+
+    def arrivals(self, at: float, queue: str = "") -> float:
+        """Callers a second who join the queue, lately (half-life 15 minutes)."""
+        arrivals = (self._queues.get(queue) or _Queue()).arrivals
+        if not arrivals.events:
+            return 0.0
+        left = arrivals.factor(at, ARRIVALS_HALF_LIFE)
+        gap = max(0.0, at - arrivals.at)
+        prior = ARRIVALS_PRIOR_SECONDS
+        return arrivals.events * left / (arrivals.exposure * left + gap + prior)
+
+    def _rates(
+        self,
+        queue: _Queue,
+        at: float,
+        pace: float,
+        serving: Iterable[float],
+        waiting: Iterable[float],
+    ) -> Rates:
+        priors, half = self._priors, self._priors.half_life
+        left = self._service.factor(at, half)
+        ended = self._service.events * left
+        services = priors.service_weight + ended
+        seconds = priors.service_weight * priors.service_seconds + self._service.exposure * left
+        mean = seconds / services
+        spread = self._spread(ended, self._service.exposure * left, at)
+        seconds += sum(serving)
+
+        left = self._patience.factor(at, half)
+        hung_up = priors.patience_weight + self._patience.events * left
+        waited = priors.patience_weight * priors.patience_seconds
+        waited += self._patience.exposure * left + sum(waiting)
+
+        left = self._notices.factor(at, half)
+        notices = priors.service_weight + self._notices.events * left
+        # Until notice calls have taught otherwise, they are taken to last as long as callers'.
+        notice_seconds = priors.service_weight * mean + self._notices.exposure * left
+
+        left = queue.outbound.factor(at, half)
+        lost = queue.outbound.events * left
+        exposed = OUTBOUND_PRIOR_SECONDS + queue.outbound.exposure * left
+        return Rates(
+            service=services / max(1e-3, seconds),
+            patience=hung_up / max(1e-3, waited),
+            outbound=lost / exposed,
+            outbound_service=notices / max(1e-3, notice_seconds),
+            service_spread=spread,
+            pace=pace,
+            capacity_error=math.sqrt(spread / services),
+            patience_error=1.0 / math.sqrt(hung_up),
+        )
+
+    def _pace(self, queue: _Queue, at: float) -> float:
+        left = queue.pace.factor(at, self._priors.half_life)
+        weight = self._priors.pace_weight
+        pace = (weight + queue.pace.events * left) / (weight + queue.pace.exposure * left)
+        return min(max(pace, PACES[0]), PACES[1])
+
+    def _spread(self, services: float, seconds: float, at: float) -> float:
+        """Squared coefficient of variation, drawn towards 1 (exponential) at first."""
+        if services < 2.0 or seconds <= 0.0:
+            return 1.0
+        squares = self._squares.exposure * self._squares.factor(at, self._priors.half_life)
+        mean = seconds / services
+        found = max(0.0, squares / services / (mean * mean) - 1.0)
+        spread = (SPREAD_WEIGHT + services * found) / (SPREAD_WEIGHT + services)
+        return min(max(spread, SPREADS[0]), SPREADS[1])
+
+    # -- keeping it ------------------------------------------------------------------------
+
+    def to_dict(self) -> dict[str, object]:
+        """Everything learned, as JSON takes it."""
+        return {
+            "version": VERSION,
+            "service": _dump(self._service),
+            "notices": _dump(self._notices),
+            "squares": _dump(self._squares),
+            "patience": _dump(self._patience),
+            "queues": {
+                name: {
+                    "pace": _dump(queue.pace),
+                    "outbound": _dump(queue.outbound),
+                    "arrivals": _dump(queue.arrivals),
+                }
+                for name, queue in self._queues.items()
+            },
+        }
+
+    @classmethod
+    def from_dict(cls, data: object, priors: Priors = Priors()) -> Learner:  # noqa: B008
+        """What `to_dict` gave. Raises `BadMemory` for anything else."""
+        learner = cls(priors)
+        root = _mapping(data, "all of it")
+        if root.get("version") != VERSION:
+            raise BadMemory("version")
+        learner._service = _load(root, "service")
+        learner._notices = _load(root, "notices")
+        learner._squares = _load(root, "squares")
+        learner._patience = _load(root, "patience")
+        for name, entry in _mapping(root.get("queues"), "queues").items():
+            if not isinstance(name, str):
+                raise BadMemory("queues")
+            part = _mapping(entry, f"queues.{name}")
+            learner._queues[name] = _Queue(
+                pace=_load(part, "pace"),
+                outbound=_load(part, "outbound"),
+                arrivals=_load(part, "arrivals"),
+            )
+        return learner
+
+    def _queue(self, name: str) -> _Queue:
+        return self._queues.setdefault(name, _Queue())
+
+    def _add(self, sums: Faded, at: float, events: float, exposure: float) -> None:
+        sums.fade(at, self._priors.half_life)
+        if events:
+            sums.shrink(self._priors.most)
+        sums.events += events
+        sums.exposure += exposure
+
+
+def _duration(seconds: float) -> float:
+    if not math.isfinite(seconds):
+        raise ValueError(f"a duration must be finite: {seconds}")
+    return max(0.0, seconds)
+
+
+def _dump(sums: Faded) -> list[float]:
+    return [sums.events, sums.exposure, sums.at]
+
+
+def _mapping(data: object, where: str) -> Mapping[object, object]:
+    if not isinstance(data, Mapping):
+        raise BadMemory(where)
+    return data
+
+
+def _load(data: Mapping[object, object], name: str) -> Faded:
+    numbers = data.get(name)
+    if not isinstance(numbers, list) or len(numbers) != 3:
+        raise BadMemory(name)
+    if not all(isinstance(n, int | float) and not isinstance(n, bool) for n in numbers):
+        raise BadMemory(name)
+    try:
+        sums = Faded(*(float(number) for number in numbers))
+    except OverflowError:
+        raise BadMemory(name) from None
+    if not sums.plausible():
+        raise BadMemory(name)
+    return sums
