@@ -64,6 +64,23 @@ NOTICE_DEADLINE = Gauge(
 CAMPAIGN_RUNNING = Gauge(
     "breachline_campaign_running", "1 while a campaign should be dialling.", ("campaign",)
 )
+OVERFLOW = Counter(
+    "breachline_overflow",
+    "Callers sent to an outsourcer, by what came of it.",
+    ("incident", "carrier", "result"),
+)
+LOAD_LEVEL = Gauge(
+    "breachline_load_level", "How busy the hotline is: 0 normal, 1 busy, 2 shedding.", ("incident",)
+)
+SHED_CALLS = Counter(
+    "breachline_shed_calls",
+    "New callers who got the essentials and a call-back offer instead of the line.",
+    ("incident",),
+)
+INBOUND_CHANNELS = Gauge("breachline_inbound_channels", "Inbound calls on this node now.")
+INBOUND_CHANNELS_LIMIT = Gauge(
+    "breachline_inbound_channels_limit", "Inbound calls above which carriers are told 503."
+)
 EMERGENCY_CALLBACKS = Counter(
     "breachline_emergency_callbacks",
     "Call-back numbers taken by the emergency path.",

@@ -25,18 +25,36 @@ class AttemptOutcome(StrEnum):
     UNKNOWN = "unknown"
 
 
+class OverflowResult(StrEnum):
+    """What came of sending a caller to the outsourcer.
+
+    ``answered``: somebody there took the call. ``abandoned``: the caller hung up before. Of the
+    others the caller came back to the own line: ``no_answer`` (in time), ``busy``, ``full`` (all
+    channels of the trunk are taken by our own calls), ``failed`` (refused, or nobody is there).
+    """
+
+    ANSWERED = "answered"
+    ABANDONED = "abandoned"
+    NO_ANSWER = "no_answer"
+    BUSY = "busy"
+    FULL = "full"
+    FAILED = "failed"
+
+
 class CallOutcome(StrEnum):
     """How one inbound call ended, from the caller's point of view.
 
     ``self_service``: heard at least one answer (a menu leaf) and hung up. ``agent``: spoke
-    with an agent. ``callback``: left a number. ``abandoned_waiting``: hung up in the queue.
-    ``abandoned_menu``: hung up before any answer. ``after_hours``: heard the after-hours
+    with an agent. ``outsourced``: spoke with an agent of the outsourcer. ``callback``: left a
+    number. ``abandoned_waiting``: hung up in the queue, or while the outsourcer's telephone
+    rang. ``abandoned_menu``: hung up before any answer. ``after_hours``: heard the after-hours
     text. ``no_agent``: the queue ended without an agent. ``unobserved``: ended while the
     hotline was down.
     """
 
     SELF_SERVICE = "self_service"
     AGENT = "agent"
+    OUTSOURCED = "outsourced"
     CALLBACK = "callback"
     ABANDONED_WAITING = "abandoned_waiting"
     ABANDONED_MENU = "abandoned_menu"

@@ -10,6 +10,7 @@ import difflib
 import ipaddress
 import tomllib
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -118,6 +119,19 @@ class CallbackSettings(_Section):
     not_carried_pause: Pause = 60
 
 
+class WaitingSettings(_Section):
+    """What callers who wait for an agent are told and offered.
+
+    ``estimate``: how long the wait may be. ``keep_place``: to be called back when the turn comes;
+    offered from ``offer_callback_after`` seconds of predicted wait (P50) on, and always where
+    nothing can be predicted.
+    """
+
+    estimate: bool = True
+    keep_place: bool = True
+    offer_callback_after: int = Field(60, ge=0, le=7200)
+
+
 class DatabaseSettings(_Section):
     """``url``: none for SQLite in the home, or ``postgresql+psycopg://...``."""
 
@@ -148,6 +162,43 @@ class PromptSettings(_Section):
     engine: Literal["auto", "gtts", "offline"] = "auto"
 
 
+class LoadSettings(_Section):
+    """What this machine holds at once, and what it does as that comes near.
+
+    ``max_channels``: inbound calls at once; none: a quarter of the RTP ports (a call takes two,
+    and every caller may meet somebody on a second channel). Above ``shed_at`` (share of it) new
+    callers hear the essentials and may leave a number instead of waiting; above ``refuse_at`` the
+    carrier is told 503. ``retry_after``: let Asterisk tell carriers to stay away for five minutes
+    with it (its own figure) while the node is full. ``give_way_waiting``: above so many waiting
+    callers the dialer places nothing for queues that share their agents.
+
+    ``shed``, ``overflow`` and ``give_way`` switch a part of it off.
+    """
+
+    max_channels: int | None = Field(None, ge=1, le=20000)
+    shed_at: float = Field(0.8, gt=0, le=1)
+    refuse_at: float = Field(1.0, gt=0, le=4)
+    retry_after: bool = True
+    give_way_waiting: int = Field(5, ge=0, le=10000)
+    shed: bool = True
+    overflow: bool = True
+    give_way: bool = True
+
+    @model_validator(mode="after")
+    def _in_order(self) -> LoadSettings:
+        if self.refuse_at < self.shed_at:
+            raise ValueError("refuse_at must not be below shed_at")
+        return self
+
+
+@dataclass(frozen=True, slots=True)
+class CallLimits:
+    """Inbound calls at once: above ``shed`` the short way, above ``refuse`` none."""
+
+    shed: int
+    refuse: int
+
+
 class Settings(BaseSettings):
     """All of ``breachline.toml``. ``node`` names this machine in MQTT topics."""
 
@@ -158,6 +209,7 @@ class Settings(BaseSettings):
     asterisk: AsteriskSettings = AsteriskSettings()
     carrier: tuple[CarrierSettings, ...] = Field((), strict=False)
     agents: AgentSettings = AgentSettings()
+    waiting: WaitingSettings = WaitingSettings()
     callbacks: CallbackSettings = CallbackSettings()
     database: DatabaseSettings = DatabaseSettings()
     mqtt: MqttSettings = MqttSettings()
@@ -214,6 +266,14 @@ class Settings(BaseSettings):
                 if value in taken:
                     yield f"{place}: {taken[value]} has the port {value} too"
                 taken.setdefault(value, place)
+
+    def call_limits(self) -> CallLimits:
+        """How many inbound calls this node takes, see `LoadSettings`."""
+        ports = self.asterisk.rtp_last - self.asterisk.rtp_first + 1
+        most = self.load.max_channels or max(1, ports // 4)
+        refuse = max(1, int(most * self.load.refuse_at))
+        shed = max(1, int(most * self.load.shed_at)) if self.load.shed else refuse
+        return CallLimits(min(shed, refuse), refuse)
 
     def database_url(self, home: Home) -> str:
         """The SQLAlchemy URL of the store (asyncio driver)."""

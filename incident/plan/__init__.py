@@ -15,6 +15,7 @@ from incident.plan.model import (
     Organisation,
     Plan,
 )
+from incident.plan.overflow import Load, Overflow
 from incident.plan.problems import PlanError, Problem, describe_problems
 from incident.plan.values import Localised
 
@@ -25,9 +26,11 @@ __all__ = [
     "Dates",
     "Enrolment",
     "Hours",
+    "Load",
     "Localised",
     "Menu",
     "Organisation",
+    "Overflow",
     "Plan",
     "PlanError",
     "Problem",

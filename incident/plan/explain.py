@@ -85,7 +85,7 @@ def _valid_keys(model: type[BaseModel], location: Path) -> list[str]:
         here = _step(here, part)
     here = _plain(here)
     if isinstance(here, type) and issubclass(here, BaseModel):
-        return list(here.model_fields)
+        return [field.alias or name for name, field in here.model_fields.items()]
     return []
 
 
@@ -101,8 +101,9 @@ def _plain(annotation: Any) -> Any:
 def _step(annotation: Any, part: str | int) -> Any:
     here = _plain(annotation)
     if isinstance(here, type) and issubclass(here, BaseModel):
-        field = here.model_fields.get(str(part))
-        return field.annotation if field is not None else None
+        fields = {field.alias or name: field for name, field in here.model_fields.items()}
+        found = fields.get(str(part))
+        return found.annotation if found is not None else None
     arguments = get_args(here)
     if get_origin(here) is dict:
         return arguments[1]

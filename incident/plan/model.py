@@ -7,6 +7,7 @@ from typing import Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from incident.plan.hours import Hours
+from incident.plan.overflow import Load, Overflow
 from incident.plan.values import (
     E164,
     Filled,
@@ -120,3 +121,5 @@ class Plan(_Part):
     answers: dict[Name, Localised]
     scripts: dict[Direction, AgentScript]
     texts: dict[TextName, Localised]
+    load: Load = Load()
+    overflow: Overflow | None = None

@@ -25,6 +25,11 @@ CONTRACT: dict[str, tuple[type[MetricWrapperBase], tuple[str, ...]]] = {
     "breachline_connect_seconds": (Histogram, ()),
     "breachline_contacts": (Gauge, ("campaign", "state")),
     "breachline_notice_deadline_timestamp_seconds": (Gauge, ("campaign", "jurisdiction")),
+    "breachline_overflow_total": (Counter, ("incident", "carrier", "result")),
+    "breachline_load_level": (Gauge, ("incident",)),
+    "breachline_shed_calls_total": (Counter, ("incident",)),
+    "breachline_inbound_channels": (Gauge, ()),
+    "breachline_inbound_channels_limit": (Gauge, ()),
     "breachline_content_info": (Gauge, ("incident", "version")),
 }
 DEFINED = {
