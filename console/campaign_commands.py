@@ -46,7 +46,8 @@ def contacts_import(
     ] = None,
     home: HomeOption = DEFAULT_HOME,
 ) -> None:
-    """Import contacts: reference, phone, state, postal_code, language, data_types, and names.
+    """Import contacts: reference, phone, state, postal_code, language, data_types; if there are
+    such columns also given_name, family_name, activation_code, kind (adult, minor, deceased).
 
     All good rows or, after an error, none; importing a file again adds nothing.
     """

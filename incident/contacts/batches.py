@@ -37,6 +37,8 @@ class Row(NamedTuple):
     postal_code: str | None
     language: str
     data_types: str
+    activation_enc: bytes | None
+    kind: str | None
 
 
 @dataclass(slots=True)
@@ -96,6 +98,7 @@ def _batches(lines: Lines, accepts: Accepts, key: IncidentKey) -> Iterator[Batch
 def _finished(batch: Batch, good: list[tuple[int, Contact]], key: IncidentKey, done: int) -> Batch:
     phones = key.encrypt_many([contact[1] for _, contact in good])
     names = iter(key.encrypt_many([normalised_name(c[6]) for _, c in good if c[6]]))
+    codes = iter(key.encrypt_many([contact[7] for _, contact in good if contact[7]]))
     lookup = key.lookup_hash
     batch.rows = [
         Row(
@@ -108,10 +111,12 @@ def _finished(batch: Batch, good: list[tuple[int, Contact]], key: IncidentKey, d
             postal_code,
             language,
             data_types,
+            next(codes) if code else None,
+            kind,
         )
         for (
             line,
-            (reference, e164, state, postal_code, language, data_types, name),
+            (reference, e164, state, postal_code, language, data_types, name, code, kind),
         ), phone_enc in zip(good, phones, strict=True)
     ]
     batch.done = done

@@ -45,6 +45,8 @@ class Stored(NamedTuple):
     postal_code: str | None
     language: str
     data_types: str
+    activation_enc: bytes | None
+    kind: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,13 +120,14 @@ def _open_sqlite(file: Path) -> Iterator[SqliteDoor]:
 
 _SQLITE_INSERT = """
 INSERT INTO contacts (import_line, reference, phone_enc, phone_hash, name_enc, state,
-                      postal_code, language, data_types, incident_id, import_id)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+                      postal_code, language, data_types, activation_enc, kind, incident_id,
+                      import_id)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 ON CONFLICT (incident_id, reference) DO NOTHING
 """
 _SQLITE_STORED = """
 SELECT reference, import_id, import_line, phone_hash, name_enc, state, postal_code, language,
-       data_types
+       data_types, activation_enc, kind
 FROM contacts WHERE incident_id = ? AND reference IN (SELECT value FROM json_each(?))
 """
 
@@ -208,21 +211,22 @@ class SqliteDoor:
 _POSTGRES_INCOMING = """
 CREATE TEMPORARY TABLE incoming (
     import_line integer, reference text, phone_enc bytea, phone_hash bytea, name_enc bytea,
-    state text, postal_code text, language text, data_types text
+    state text, postal_code text, language text, data_types text, activation_enc bytea, kind text
 ) ON COMMIT DELETE ROWS
 """
-_POSTGRES_TYPES = ["int4", "text", "bytea", "bytea", "bytea", "text", "text", "text", "text"]
+_POSTGRES_TYPES = ["int4", "text", *["bytea"] * 3, *["text"] * 4, "bytea", "text"]
 _POSTGRES_INSERT = """
 INSERT INTO contacts (import_line, reference, phone_enc, phone_hash, name_enc, state,
-                      postal_code, language, data_types, incident_id, import_id)
+                      postal_code, language, data_types, activation_enc, kind, incident_id,
+                      import_id)
 SELECT import_line, reference, phone_enc, phone_hash, name_enc, state,
-       postal_code, language, data_types, %s, %s
+       postal_code, language, data_types, activation_enc, kind, %s, %s
 FROM incoming ORDER BY import_line
 ON CONFLICT (incident_id, reference) DO NOTHING
 """
 _POSTGRES_STORED = """
 SELECT reference, import_id, import_line, phone_hash, name_enc, state, postal_code, language,
-       data_types
+       data_types, activation_enc, kind
 FROM contacts WHERE incident_id = %s AND reference = ANY(%s)
 """
 

@@ -13,7 +13,7 @@ from incident.contacts.errors import HeaderRefused, SourceUnreadable
 from incident.contacts.source import Lines, Source
 
 REQUIRED = ("reference", "phone", "state", "postal_code", "language", "data_types")
-OPTIONAL = ("given_name", "family_name")
+OPTIONAL = ("given_name", "family_name", "activation_code", "kind")
 DELIMITERS = ",;\t|"
 
 _SYNONYMS: Mapping[str, str] = {
@@ -29,6 +29,10 @@ _SYNONYMS: Mapping[str, str] = {
         "data_types": "data_type datatypes datatype data_elements data_exposed exposed_data",
         "given_name": "first_name firstname givenname given first forename",
         "family_name": "last_name lastname familyname family last surname",
+        "activation_code": "activation activation_number enrolment_code enrollment_code "
+        "enrolment_number enrollment_number redemption_code promotion_code promo_code",
+        "kind": "contact_kind contact_type person_kind person_type recipient_kind recipient_type "
+        "letter_type",
     }.items()
     for synonym in synonyms.split()
 }

@@ -186,8 +186,10 @@ class _Import:
             row.phone_hash == there.phone_hash
             and (row.state, row.postal_code) == (there.state, there.postal_code)
             and (row.language, row.data_types) == (there.language, there.data_types)
-            and self._name(row.name_enc) == self._name(there.name_enc)
+            and row.kind == there.kind
+            and self._opened(row.name_enc) == self._opened(there.name_enc)
+            and self._opened(row.activation_enc) == self._opened(there.activation_enc)
         )
 
-    def _name(self, sealed: bytes | None) -> str | None:
+    def _opened(self, sealed: bytes | None) -> str | None:
         return None if sealed is None else self.key.decrypt(sealed)

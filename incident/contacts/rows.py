@@ -17,6 +17,19 @@ _REFERENCE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/-]{0,39}")
 _LIKE_A_NAME = re.compile(r"[A-Za-z]{2,}[._/-][A-Za-z]{2,}|[A-Z][a-z]+|[a-z]{3,}")
 """Words: two with a mark between them, or one that is not in capitals. Codes (NW-1024) are none."""
 _POSTAL = re.compile(r"[A-Z0-9][A-Z0-9 -]{1,11}")
+_LIKE_AN_SSN = re.compile(r"\d{3}[._/-]?\d{2}[._/-]?\d{4}")
+_ACTIVATION = re.compile(r"[A-Z0-9](?:[ -]?[A-Z0-9]){3,29}")
+_KINDS: Mapping[str, str | None] = {
+    "": None,
+    "adult": None,
+    "minor": "minor",
+    "child": "minor",
+    "deceased": "deceased",
+    "decedent": "deceased",
+    "dead": "deceased",
+    "estate": "deceased",
+}
+"""As the list says it, to ``ContactRow.kind``."""
 _BETWEEN_CODES = re.compile(r"[,;|/+]")
 _LANGUAGES = {
     "english": "en",
@@ -49,8 +62,9 @@ class Accepts:
     data_types: tuple[str, ...]
 
 
-Contact = tuple[str, str, str | None, str | None, str, str, str]
-"""reference, E.164, state, postal code, language, data types, name ("" for none)."""
+Contact = tuple[str, str, str | None, str | None, str, str, str, str, str | None]
+"""reference, E.164, state, postal code, language, data types, name ("" for none), activation
+code ("" for none), kind (minor, deceased or None)."""
 
 
 def row_reader(table: Table, accepts: Accepts) -> Callable[[list[str]], Contact]:
@@ -66,6 +80,8 @@ def row_reader(table: Table, accepts: Accepts) -> Callable[[list[str]], Contact]
         for column in ("given_name", "family_name")
         if column in table.columns
     ]
+    activation_at = table.columns.get("activation_code")
+    kind_at = table.columns.get("kind")
     width = table.width
     to_language = functools.lru_cache(_KEPT)(_language_reader(accepts.languages))
     to_types = functools.lru_cache(_KEPT)(_types_reader(accepts.data_types))
@@ -78,6 +94,12 @@ def row_reader(table: Table, accepts: Accepts) -> Callable[[list[str]], Contact]
         reference = fields[reference_at].strip()
         if not _REFERENCE.fullmatch(reference):
             raise _bad_reference(reference)
+        if _LIKE_AN_SSN.fullmatch(reference):
+            raise BadRow(
+                "reference",
+                "has the form of a Social Security number, which the hotline never takes; "
+                "give letters reference numbers of another length",
+            )
         phone = fields[phone_at].strip()
         if not phone:
             raise BadRow("phone", "is empty")
@@ -100,6 +122,8 @@ def row_reader(table: Table, accepts: Accepts) -> Callable[[list[str]], Contact]
             to_language(fields[language_at]),
             to_types(fields[types_at]),
             name,
+            "" if activation_at is None else _activation(fields[activation_at]),
+            None if kind_at is None else _kind(fields[kind_at]),
         )
 
     return read
@@ -137,17 +161,35 @@ def _bad_reference(reference: str) -> BadRow:
 
 def reportable_reference(fields: list[str], place: int) -> str:
     """A rejected row's reference; empty when the row's columns may be so shifted that a
-    telephone number or a name (``Ann.Lee``, ``ann-lee70``) stands there: the line is enough."""
+    telephone number, a Social Security number or a name (``Ann.Lee``, ``ann-lee70``) stands there:
+    the line is enough."""
     reference = fields[place].strip() if place < len(fields) else ""
     if not _REFERENCE.fullmatch(reference) or not any(map(str.isdigit, reference)):
         return ""
-    if _LIKE_A_NAME.search(reference):
+    if _LIKE_A_NAME.search(reference) or _LIKE_AN_SSN.fullmatch(reference):
         return ""
     try:
         to_e164(reference)
     except BadPhone:
         return reference
     return ""
+
+
+def _activation(raw: str) -> str:
+    code = raw.strip().upper()
+    if code and not _ACTIVATION.fullmatch(code):
+        raise BadRow(
+            "activation_code",
+            "is not 4 to 30 letters (A to Z) and digits, with single spaces or hyphens between",
+        )
+    return code
+
+
+def _kind(raw: str) -> str | None:
+    kind = raw.strip().casefold()
+    if kind not in _KINDS:
+        raise BadRow("kind", "is not adult, minor or deceased")
+    return _KINDS[kind]
 
 
 @functools.lru_cache(1024)

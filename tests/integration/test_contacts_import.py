@@ -96,6 +96,24 @@ def figures(report: ImportReport) -> tuple[int, int, int]:
     return report.added, report.known, report.rejected
 
 
+async def test_codes_and_kinds_are_stored_and_a_second_import_adds_nothing(
+    store: Store, incident: ActiveIncident, source: Path
+) -> None:
+    source.write_text(
+        "reference,phone,state,postal_code,language,data_types,activation_code,kind\n"
+        "A1,2025550143,NY,10001,en,ssn,hbw7-29kx,\n"
+        "A2,2025550143,NY,10001,en,ssn,,minor\n",
+        encoding="utf-8",
+    )
+    assert figures(await import_contacts(store, incident, source, now=NOW)) == (2, 0, 0)
+    one, two = await contacts(store)
+    assert incident.key.decrypt(one.activation_enc or b"") == "HBW7-29KX"
+    assert (one.kind, two.activation_enc, two.kind) == (None, None, "minor")
+    assert figures(await import_contacts(store, incident, source, now=NOW)) == (0, 2, 0)
+    source.write_text(source.read_text(encoding="utf-8").replace("hbw7", "hbw8"), encoding="utf-8")
+    assert figures(await import_contacts(store, incident, source, now=NOW)) == (0, 1, 1)
+
+
 async def test_rows_are_stored_sealed_and_found_by_hash(
     store: Store, incident: ActiveIncident, source: Path
 ) -> None:

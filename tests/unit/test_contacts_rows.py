@@ -60,7 +60,67 @@ def test_a_row_is_kept_in_the_stores_form(tmp_path: Path) -> None:
     assert row.name_enc is not None
     assert KEY.decrypt(row.name_enc) == "Ana García"
     assert row[1] == "NH-1001"
-    assert row[5:] == ("NY", "10001", "en", "ssn")
+    assert row[5:9] == ("NY", "10001", "en", "ssn")
+    assert (row.activation_enc, row.kind) == (None, None)
+
+
+WITH_CODE = "reference,phone,state,postal_code,language,data_types,Enrollment Code,Recipient Type"
+
+
+def read_coded(folder: Path, *ends: str) -> Batch:
+    rows = "\n".join(f"R-{i},2025550143,NY,10001,en,ssn,{end}" for i, end in enumerate(ends, 1))
+    return read_text(folder, f"{WITH_CODE}\n{rows}\n")
+
+
+@pytest.mark.parametrize(
+    ("end", "code", "kind"),
+    [
+        ("hbw7-29kx,Adult", "HBW7-29KX", None),
+        ("  HBW7 29KX ,", "HBW7 29KX", None),
+        (",Child", None, "minor"),
+        ("1234,DECEASED", "1234", "deceased"),
+        (",decedent", None, "deceased"),
+    ],
+)
+def test_an_activation_code_is_sealed_and_a_kind_is_known(
+    tmp_path: Path, end: str, code: str | None, kind: str | None
+) -> None:
+    (row,) = read_coded(tmp_path, end).rows
+    assert (None if row.activation_enc is None else KEY.decrypt(row.activation_enc)) == code
+    assert row.kind == kind
+
+
+@pytest.mark.parametrize(
+    ("end", "column", "reason"),
+    [
+        ("hbw,", "activation_code", "4 to 30 letters"),
+        ("HBW7--29KX,", "activation_code", "single spaces or hyphens"),
+        ("HBW7_29KX,", "activation_code", "4 to 30 letters"),
+        ("CÓDIGO77,", "activation_code", "A to Z"),
+        (f"{'7' * 31},", "activation_code", "4 to 30 letters"),
+        (",grown-up", "kind", "adult, minor or deceased"),
+    ],
+)
+def test_a_bad_code_or_kind_is_named_and_not_quoted(
+    tmp_path: Path, end: str, column: str, reason: str
+) -> None:
+    batch = read_coded(tmp_path, "HBW7-29KX,", end)
+    assert len(batch.rows) == 1
+    (rejection,) = batch.rejections
+    assert (rejection.line, rejection.column) == (3, column)
+    assert reason in rejection.reason
+    assert end.strip(",") not in str(rejection)
+
+
+@pytest.mark.parametrize("reference", ["123456789", "123-45-6789", "123.45.6789"])
+def test_a_reference_like_a_social_security_number_is_refused(
+    tmp_path: Path, reference: str
+) -> None:
+    batch = read_rows(tmp_path, changed(reference=reference), changed(reference="1234567890"))
+    assert [row.reference for row in batch.rows] == ["1234567890"]
+    (rejection,) = batch.rejections
+    assert "Social Security number" in rejection.reason
+    assert reference not in str(rejection)
 
 
 @pytest.mark.parametrize(
