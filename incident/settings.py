@@ -211,6 +211,7 @@ class Settings(BaseSettings):
     agents: AgentSettings = AgentSettings()
     waiting: WaitingSettings = WaitingSettings()
     callbacks: CallbackSettings = CallbackSettings()
+    load: LoadSettings = LoadSettings()
     database: DatabaseSettings = DatabaseSettings()
     mqtt: MqttSettings = MqttSettings()
     console: ConsoleSettings = ConsoleSettings()
