@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 from incident.home import Home
 from incident.plan import Plan, parse_plan
@@ -22,6 +24,7 @@ from pbx.prompts.audio import formats_for
 from pbx.prompts.book import PromptBook, go_live
 from pbx.prompts.build import BuildReport, build
 from pbx.prompts.core_sounds import convert_music, link_core_sounds
+from pbx.prompts.waits import compose_waits
 from pbx.reload import reload_asterisk
 from pbx.render import AgentPhone, HotlineNumber, read_secrets, render_asterisk
 from pbx.runtime import probes
@@ -29,6 +32,7 @@ from pbx.runtime.part import Part
 from pbx.runtime.programs import asterisk, mosquitto, prometheus, python_service
 from pbx.runtime.tree import Tree
 
+log: Final = logging.getLogger(__name__)
 Progress = Callable[[int, int, str], None]
 MONITORING = Path(__file__).resolve().parents[1] / "monitoring"
 
@@ -98,9 +102,20 @@ async def render_home(home: Home, settings: Settings, tree: Tree, store: Store) 
         )
         for agent in await list_agents(store)
     ]
-    await asyncio.to_thread(
-        link_core_sounds, tree.sounds, home.asterisk / "sounds", formats_for(settings)
-    )
+    sounds = home.asterisk / "sounds"
+    await asyncio.to_thread(link_core_sounds, tree.sounds, sounds, formats_for(settings))
+    for each in incidents:
+        composed = await asyncio.to_thread(
+            compose_waits,
+            home,
+            each.id,
+            each.plan.languages,
+            sounds=sounds,
+            formats=formats_for(settings),
+            offer=settings.waiting.keep_place,
+        )
+        for what in composed.silent:
+            log.warning("incident %s: those who wait hear no range in %s", each.id, what)
     return render_asterisk(
         home,
         settings,

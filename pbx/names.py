@@ -22,6 +22,9 @@ was not there: the emergency path takes the call.
 KEPT: Final = "BL_KEPT"
 """Token (32 hexadecimal digits) of the place in line that a placeholder stands for."""
 
+WAIT: Final = "BL_WAIT"
+"""The channel's language for the first announcement in the line (`pbx.prompts.waits.variant`)."""
+
 # Channel variables, outbound.
 ATTEMPT: Final = "BL_ATTEMPT"
 """Attempt id; also the channel's unique id."""

@@ -20,6 +20,7 @@ sys.path.insert(0, str(PROJECT))
 from incident.content import spoken_texts  # noqa: E402 - the path comes first
 from incident.plan import Plan, PlanError, load_plan  # noqa: E402
 from pbx.emergency_pack import PROMPTS  # noqa: E402
+from pbx.prompts import waits  # noqa: E402
 from pbx.render import HotlineNumber  # noqa: E402
 from pbx.render.sections import queues  # noqa: E402
 
@@ -29,7 +30,7 @@ FAMILIES: Final = ("affected", "answer", "callback", "data_type", "emergency", "
 _NAME = re.compile(rf"(?:{'|'.join(FAMILIES)})\.[a-z_]+")
 _LIVE: Final = "/live"
 _DIALPLAN = re.compile(r"\$\{BL_LIVE\}/\$\{BL_INCIDENT\}/\$\{BL_LANGUAGE\}/([^,)&\s]+)")
-_QUEUE = re.compile(rf"^[a-z-]*announce[a-z-]* = {_LIVE}/[^/\s]+/[^/\s]+/(\S+)$", re.MULTILINE)
+_QUEUE = re.compile(rf"^[a-z-]+ = {_LIVE}/[^/\s]+/[^/\s]+/(\S+)$", re.MULTILINE)
 
 
 def main() -> int:
@@ -80,7 +81,9 @@ def played_names() -> Iterator[tuple[str, str]]:
     for file in sorted((PROJECT / "dialplan").glob("*.conf")):
         for name in _DIALPLAN.findall(file.read_text(encoding="utf-8")):
             yield name, str(file.relative_to(PROJECT))
-    rendered = queues([HotlineNumber("example", "+18005550199", ("en",))], _LIVE)
+    for name in waits.TEXTS:
+        yield name, "pbx/prompts/waits.py"
+    rendered = queues([HotlineNumber("example", "+18005550199", ("en",))], _LIVE, "/waits")
     for name in _QUEUE.findall(rendered):
         yield name, "pbx/render/sections.py"
 

@@ -26,6 +26,12 @@ _WHERE: Final = {
     "no_input": "no key was pressed",
     "to_agent": "before waiting for an agent",
     "queue.wait": "now and then while the caller waits for an agent",
+    "wait.next": "while the caller waits and is next",
+    "wait.place": "while the caller waits; a recorded number follows at once",
+    "wait.between": "while the caller waits; a recorded number follows at once",
+    "wait.and": "between two recorded numbers",
+    "wait.minutes": "after a recorded number",
+    "wait.less_than": "while the caller waits; a recorded number follows at once",
     "no_agent": "nobody can take the call",
     "after_hours": "instead of agents, outside of hours",
     "goodbye": "the last words of a call",
@@ -42,6 +48,7 @@ _WHERE_BY_FAMILY: Final = {
     "outbound": "a person whom we called",
     "language": "the first words of a call",
     "queue": "while the caller waits for an agent",
+    "wait": "while the caller waits for an agent",
 }
 
 

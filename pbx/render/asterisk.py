@@ -131,7 +131,9 @@ def render_asterisk(
     for source in sorted(dialplan.glob("*.conf")):
         files[base / "etc" / "dialplan" / source.name] = source.read_text(encoding="utf-8")
     files[base / "etc" / "extensions_generated.conf"] = sections.extensions(incidents, agents)
-    files[base / "etc" / "queues_generated.conf"] = sections.queues(incidents, str(live))
+    files[base / "etc" / "queues_generated.conf"] = sections.queues(
+        incidents, str(live), str(home.prompts / "waits")
+    )
     files[base / "etc" / "pjsip_generated.conf"] = (
         sections.carriers(settings.carrier) + "\n" + sections.agents(agents)
     )

@@ -110,15 +110,24 @@ def agents(phones: Iterable[AgentPhone]) -> str:
     return "\n".join(out)
 
 
-def queues(incidents: Iterable[HotlineNumber], live_prompts: str) -> str:
-    """For each incident and language a queue for callers, and one for answered notice calls."""
+def queues(incidents: Iterable[HotlineNumber], live_prompts: str, waits: str) -> str:
+    """For each incident and language a queue for callers, and one for answered notice calls.
+
+    ``waits``: folder of the announcements of ``pbx.prompts.waits``.
+    """
     out = [_GENERATED]
     for item in incidents:
         for language in item.languages:
             queue = names.queue(item.incident, language)
+            spoken = f"{live_prompts}/{item.incident}/{language}"
+            # The place in line (text, number), then what else there is to say: app_queue takes a
+            # key at any time during the last of these, but not while it says the place.
             out.append(
                 f"[{queue}](incident)\n"
-                f"periodic-announce = {live_prompts}/{item.incident}/{language}/queue.wait\n"
+                f"queue-youarenext = {spoken}/wait.next\n"
+                f"queue-thereare = {spoken}/wait.place\n"
+                "queue-callswaiting =\n"
+                f"queue-thankyou = {waits}/{item.incident}/{language}/queue.wait\n"
             )
             out.append(f"[{names.notices(queue)}](notices)\n")
     return "\n".join(out)

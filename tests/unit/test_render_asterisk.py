@@ -145,8 +145,12 @@ def test_a_queue_and_a_notices_queue_for_each_incident_and_language(tmp_path: Pa
         ("fabrikam-es", "incident"),
         ("fabrikam-es-notices", "notices"),
     ]
-    waiting = section(text, "[northwind-es](incident)")["periodic-announce"]
-    assert waiting == str(home.prompts / "live" / "northwind" / "es" / "queue.wait")
+    waiting = section(text, "[northwind-es](incident)")
+    spoken = home.prompts / "live" / "northwind" / "es"
+    assert waiting["queue-thereare"] == str(spoken / "wait.place")
+    assert waiting["queue-youarenext"] == str(spoken / "wait.next")
+    said = home.prompts / "waits" / "northwind" / "es" / "queue.wait"
+    assert waiting["queue-thankyou"] == str(said)
 
 
 def test_a_did_is_known_however_a_carrier_writes_it(tmp_path: Path) -> None:
