@@ -9,11 +9,13 @@ from __future__ import annotations
 
 import math
 from bisect import bisect_left
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, Protocol
 
 GRACE_SECONDS: Final = 5.0
+TIE_SECONDS: Final = 0.001
+"""Ranks as close as this are equal: the line itself says who was first."""
 
 
 class InLine(Protocol):
@@ -75,20 +77,23 @@ def settled_ranks(line: Sequence[InLine], *, doubt: float = 0.0) -> tuple[float,
 
     After a restart Asterisk tells how long somebody waits in whole seconds. Their place among the
     placeholders says more than that: a rank that contradicts it by ``doubt`` or less is set right.
-    Take these when such a caller keeps their place.
+    Equal ranks of callers become unequal, in the order of the line. Take these ranks when a caller
+    keeps their place: they tell after any restart who was ahead of whom.
     """
-    exact = [(index, entry.rank) for index, entry in enumerate(line) if entry.kept]
-    ranks = []
-    for index, entry in enumerate(line):
-        rank = entry.rank
-        if not entry.kept:
-            ahead = [r for i, r in exact if i < index and rank <= r <= rank + doubt]
-            behind = [r for i, r in exact if i > index and rank - doubt <= r <= rank]
-            if ahead:
-                rank = math.nextafter(max(ahead), math.inf)
-            elif behind:
-                rank = math.nextafter(min(behind), -math.inf)
-        ranks.append(rank)
+    ranks = [entry.rank for entry in line]
+    return _settled(ranks, [not entry.kept for entry in line], doubt + TIE_SECONDS)
+
+
+def _settled(given: Sequence[float], callers: Sequence[bool], slack: float) -> tuple[float, ...]:
+    ranks = list(given)
+    for index in reversed(range(len(ranks) - 1)):
+        after = ranks[index + 1]
+        if callers[index] and after <= ranks[index] <= after + slack:
+            ranks[index] = math.nextafter(after, -math.inf)
+    for index in range(1, len(ranks)):
+        before = ranks[index - 1]
+        if callers[index] and before - slack <= ranks[index] <= before:
+            ranks[index] = math.nextafter(before, math.inf)
     return tuple(ranks)
 
 
@@ -115,13 +120,16 @@ def repair(
     be the one that is missed: name them all first.
     """
     places = {place.token: place for place in wanted if place.token not in over}
-    goal = _goal(line, places, settled_ranks(line, doubt=doubt))
-    stays = _in_order(line, places, goal)
-    standing = {
-        token: index
-        for index in stays
-        if (token := line[index].token) is not None and token in places
-    }
+    tokens = [_token(entry) for entry in line]
+    ranks = [
+        entry.rank if token not in places else places[token].rank
+        for entry, token in zip(line, tokens, strict=True)
+    ]
+    settled = _settled(ranks, [not entry.kept for entry in line], doubt + TIE_SECONDS)
+    going = {index for index, token in enumerate(tokens) if token in over}
+    goal = _goal(tokens, places, settled, going)
+    stays = _in_order(tokens, places, goal)
+    standing = {token: index for index in stays if (token := tokens[index]) in places}
     blind = any(entry.kept and entry.token is None for entry in line)
 
     working: list[int | str] = list(range(len(line)))
@@ -140,23 +148,33 @@ def repair(
     # Put in before taken out: a place is never without a placeholder for a moment.
     present = {*standing, *(action.token for action in actions)}
     for index, entry in enumerate(line):
-        token = entry.token
-        if token is not None and entry.kept:
+        token = tokens[index]
+        if token is not None:
             elsewhere = token in places and index not in stays and token in present
             if elsewhere or token in over:
                 actions.append(Remove(entry.channel, token))
     return tuple(actions)
 
 
+def _token(entry: InLine) -> str | None:
+    """A caller on the line may bear the token of the place they ask for: they are not moved."""
+    return entry.token if entry.kept else None
+
+
 def _goal(
-    line: Sequence[InLine], places: dict[str, Wanted], ranks: Sequence[float]
+    line: Sequence[str | None],
+    places: Mapping[str, Wanted],
+    ranks: Sequence[float],
+    going: Collection[int],
 ) -> list[int | str]:
     """The line as it should be: indices of those who are not moved, in their order, and tokens.
 
     A place stands behind as many as are older. So its index depends on who is in line alone, not
     on how they stand, and putting right converges even where callers stand out of order.
     """
-    fixed = [index for index, entry in enumerate(line) if entry.token not in places]
+    fixed = [
+        index for index, token in enumerate(line) if token not in places and index not in going
+    ]
     tokens = sorted(places, key=lambda token: (places[token].rank, places[token].id))
     older = sorted(ranks[index] for index in fixed)
     goal: list[int | str] = list(fixed)
@@ -168,7 +186,7 @@ def _goal(
 
 
 def _in_order(
-    line: Sequence[InLine], places: dict[str, Wanted], goal: Sequence[int | str]
+    line: Sequence[str | None], places: Mapping[str, Wanted], goal: Sequence[int | str]
 ) -> frozenset[int]:
     """Indices of the most entries that may stay where they are: all that are not moved, and of the
     placeholders between two of those the longest row that is in order."""
@@ -176,9 +194,11 @@ def _in_order(
     stays: set[int] = set()
     gap: list[tuple[int, int]] = []
     low = -1
-    for index, entry in enumerate(line):
-        if entry.token is not None and entry.token in places:
-            gap.append((index, target[entry.token]))
+    for index, token in enumerate(line):
+        if token is not None and token in places:
+            gap.append((index, target[token]))
+            continue
+        if index not in target:
             continue
         stays.update(_longest([item for item in gap if low < item[1] < target[index]]))
         stays.add(index)
@@ -204,13 +224,24 @@ def _longest(items: Sequence[tuple[int, int]]) -> Iterable[int]:
 
 
 def stale(
-    line: Iterable[InLine], wanted: Iterable[Wanted], known: Collection[str]
+    line: Iterable[InLine],
+    wanted: Iterable[Wanted],
+    known: Collection[str],
+    *,
+    pending: Collection[str] | None = None,
 ) -> frozenset[str]:
-    """Tokens in line that the store knows (``known``) and that are not wanted: the place is over,
-    being called, or not due."""
+    """Tokens in line whose placeholders have to go.
+
+    Those that the store knows (``known``) and that are not wanted: the place is over, being
+    called, or not due. With ``pending`` (tokens that the store may still learn of: a conversation
+    goes on, or a spooled request waits) also those that neither of the two knows.
+    """
     due = {place.token for place in wanted}
     tokens = {entry.token for entry in line if entry.token is not None and entry.kept}
-    return frozenset(token for token in tokens if token in known and token not in due)
+    gone = {token for token in tokens if token in known and token not in due}
+    if pending is not None:
+        gone |= {token for token in tokens if token not in known and token not in pending}
+    return frozenset(gone)
 
 
 class Grace:
