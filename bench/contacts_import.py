@@ -28,7 +28,7 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.pool import NullPool
 
 from incident.contacts import import_contacts
-from incident.contacts.header import OPTIONAL, REQUIRED
+from incident.contacts.header import REQUIRED
 from incident.home import Home
 from incident.plan import load_plan
 from incident.privacy import Keyring
