@@ -33,7 +33,8 @@ class BadMemory(ValueError):
 
 @dataclass(slots=True)
 class _Queue:
-    """``pace``: calls the queue got while callers had to wait, over calls the model expected.
+    """``pace``: calls the queue got while callers had to wait, over the agent-seconds that went
+    into them by the model (agents, less what it takes notice calls and other queues to get).
     ``outbound``: agents lost to notice calls then, over agent-seconds."""
 
     pace: Faded = field(default_factory=Faded)
@@ -105,8 +106,8 @@ class Learner:
             self._add(entry.outbound, at, 0.0, before.agents * gap)
             if not before.free and before.agents:
                 entry.blocked_until = at
-                expected = rate_now(before, self._rates(entry, at, 1.0, (), ())) * gap
-                self._add(entry.pace, at, 0.0, expected)
+                rates = self._rates(entry, at, (), (), calibrate=False)
+                self._add(entry.pace, at, 0.0, rate_now(before, rates) / rates.service * gap)
         if before is None or at >= entry.seen_at:
             entry.seen, entry.seen_at = state, at
         if state.ahead and not state.free:
@@ -127,7 +128,7 @@ class Learner:
         count as time without an end, which a mean over ended ones alone would leave out: early in
         a surge it would see the short ones only."""
         entry = self._queues.get(queue) or _Queue()
-        return self._rates(entry, at, self._pace(entry, at), serving, waiting)
+        return self._rates(entry, at, serving, waiting)
 
     def arrivals(self, at: float, queue: str = "") -> float:
         """Callers a second who join the queue, lately (half-life 15 minutes)."""
@@ -143,9 +144,10 @@ class Learner:
         self,
         queue: _Queue,
         at: float,
-        pace: float,
         serving: Iterable[float],
         waiting: Iterable[float],
+        *,
+        calibrate: bool = True,
     ) -> Rates:
         priors, half = self._priors, self._priors.half_life
         left = self._service.factor(at, half)
@@ -169,21 +171,23 @@ class Learner:
         left = queue.outbound.factor(at, half)
         lost = queue.outbound.events * left
         exposed = OUTBOUND_PRIOR_SECONDS + queue.outbound.exposure * left
+        service = services / max(1e-3, seconds)
         return Rates(
-            service=services / max(1e-3, seconds),
+            service=service,
             patience=hung_up / max(1e-3, waited),
             outbound=lost / exposed,
             outbound_service=notices / max(1e-3, notice_seconds),
             service_spread=spread,
-            pace=pace,
+            pace=self._pace(queue, at, service) if calibrate else 1.0,
             capacity_error=math.sqrt(spread / services),
             patience_error=1.0 / math.sqrt(hung_up),
         )
 
-    def _pace(self, queue: _Queue, at: float) -> float:
+    def _pace(self, queue: _Queue, at: float, service: float) -> float:
         left = queue.pace.factor(at, self._priors.half_life)
         weight = self._priors.pace_weight
-        pace = (weight + queue.pace.events * left) / (weight + queue.pace.exposure * left)
+        expected = queue.pace.exposure * left * service
+        pace = (weight + queue.pace.events * left) / (weight + expected)
         return min(max(pace, PACES[0]), PACES[1])
 
     def _spread(self, services: float, seconds: float, at: float) -> float:
