@@ -5,14 +5,14 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from incident.home import Home
-from incident.plan import Plan, parse_plan
-from incident.settings import Settings
+from incident.plan import Plan, parse_plan, require_carrier
+from incident.settings import CarrierSettings, Settings
 from incident.store.agents import list_agents
 from incident.store.engine import Store
 from incident.store.incidents import ActiveIncident, activate, active_incidents
@@ -26,7 +26,7 @@ from pbx.prompts.build import BuildReport, build
 from pbx.prompts.core_sounds import convert_music, link_core_sounds
 from pbx.prompts.waits import compose_waits
 from pbx.reload import reload_asterisk
-from pbx.render import AgentPhone, HotlineNumber, read_secrets, render_asterisk
+from pbx.render import AgentPhone, HotlineNumber, Outsourcer, read_secrets, render_asterisk
 from pbx.runtime import probes
 from pbx.runtime.part import Part
 from pbx.runtime.programs import asterisk, mosquitto, prometheus, python_service
@@ -66,6 +66,7 @@ async def put_in_force(
 
     Takes milliseconds when its prompts are there.
     """
+    require_carrier(text, plan.incident, plan.overflow, _trunks(settings))
     report = await asyncio.to_thread(build, home, plan, settings, progress=progress)
     incident = await activate(store, plan, text, time.time())
     book = PromptBook.load(home, plan.incident, incident.content_version)
@@ -124,7 +125,22 @@ async def render_home(home: Home, settings: Settings, tree: Tree, store: Store) 
         moh=await asyncio.to_thread(convert_music, tree.moh, formats_for(settings)),
         incidents=[HotlineNumber(each.id, each.did, each.plan.languages) for each in incidents],
         agents=phones,
+        outsourcers=_outsourcers(settings, incidents),
     )
+
+
+def _trunks(settings: Settings) -> dict[str, CarrierSettings]:
+    return {carrier.name: carrier for carrier in settings.carrier if carrier.outbound}
+
+
+def _outsourcers(settings: Settings, incidents: Iterable[ActiveIncident]) -> list[Outsourcer]:
+    """A trunk that was taken out of the settings since the activation is no way any more."""
+    trunks = _trunks(settings) if settings.load.overflow else {}
+    return [
+        Outsourcer(each.id, overflow, trunks[overflow.carrier].max_channels)
+        for each in incidents
+        if (overflow := each.plan.overflow) is not None and overflow.carrier in trunks
+    ]
 
 
 async def reload_if_running(home: Home, settings: Settings, wait: float = 2.0) -> bool:

@@ -25,6 +25,13 @@ KEPT: Final = "BL_KEPT"
 WAIT: Final = "BL_WAIT"
 """The channel's language for the first announcement in the line (`pbx.prompts.waits.variant`)."""
 
+SHED: Final = "BL_SHED"
+"""1: the node holds so many calls that this caller gets the short way."""
+REFERENCE: Final = "BL_REFERENCE"
+"""The caller's reference number, once it was given and found; for the outsourcer, if allowed."""
+TELL_LANGUAGE: Final = "BL_TELL_LANGUAGE"
+TELL_REFERENCE: Final = "BL_TELL_REFERENCE"
+
 # Channel variables, outbound.
 ATTEMPT: Final = "BL_ATTEMPT"
 """Attempt id; also the channel's unique id."""
@@ -34,9 +41,15 @@ CAMPAIGN: Final = "BL_CAMPAIGN"
 EVENT_ANSWERED: Final = "BreachlineAnswered"  # Attempt
 EVENT_ABANDONED: Final = "BreachlineAbandoned"  # Attempt: apology begins
 EVENT_DISPOSITION: Final = "BreachlineDisposition"  # Attempt, Disposition: machine
+EVENT_OVERFLOW: Final = "BreachlineOverflow"  # Incident, Call, Status: ANSWER, or why it came back
+EVENT_REFUSED: Final = "BreachlineRefused"  # Incident: a carrier was told 503
 EVENT_EMERGENCY: Final = "BreachlineEmergency"  # Incident: a call took the emergency path
 EVENT_QUEUE_LEFT: Final = "BreachlineQueueLeft"  # Incident, Status: QUEUESTATUS
 EVENT_PLACE: Final = "BreachlinePlace"  # Token, Call, Rank: just before Queue(), of a placeholder
+
+
+OUTSOURCER: Final = "outsourcer"
+"""Stands for an agent's number where the outsourcer took the call."""
 
 
 def queue(incident: str, language: str) -> str:
@@ -51,6 +64,11 @@ def notices(queue: str) -> str:
     line to a person whom we called, for longer than the two seconds that the agent has.
     """
     return f"{queue}-notices"
+
+
+def inbound_endpoint(name: str) -> str:
+    """The PJSIP endpoint of calls that come from a carrier's address."""
+    return f"inbound-{name}"
 
 
 def agent_endpoint(number: str) -> str:

@@ -30,7 +30,13 @@ from incident.content import content_version, spoken_texts
 from incident.home import Home
 from incident.plan import Plan, parse_plan
 from incident.privacy import Keyring
-from incident.settings import AgentSettings, AsteriskSettings, CarrierSettings, Settings
+from incident.settings import (
+    AgentSettings,
+    AsteriskSettings,
+    CarrierSettings,
+    LoadSettings,
+    Settings,
+)
 from incident.store.agents import add_agent
 from incident.store.engine import Store, migrate, open_store
 from incident.store.incidents import activate
@@ -234,24 +240,41 @@ async def _end(process: asyncio.subprocess.Process | None, how: signal.Signals) 
         raise AssertionError(f"a process did not end on {how.name}") from None
 
 
-def settings_for(bind: str, carrier: str, *, carrier_port: int = 5060) -> Settings:
-    """Settings of a test's system: default ports on ``bind``, one carrier, short wrap-up."""
+def settings_for(
+    bind: str,
+    carrier: str,
+    *,
+    carrier_port: int = 5060,
+    trunks: Sequence[CarrierSettings] = (),
+    load: LoadSettings | None = None,
+) -> Settings:
+    """Settings of a test's system: default ports on ``bind``, one carrier (and more ``trunks``),
+    short wrap-up."""
     return Settings(
         bind=bind,
         asterisk=AsteriskSettings(rtp_first=23000, rtp_last=23400),
         agents=AgentSettings(wrapup_seconds=1, ring_seconds=5),
-        carrier=(CarrierSettings(name="public", host=carrier, port=carrier_port),),
+        carrier=(CarrierSettings(name="public", host=carrier, port=carrier_port), *trunks),
+        load=load or LoadSettings(),
     )
 
 
 def _toml(settings: Settings) -> str:
-    asterisk, carrier = settings.asterisk, settings.carrier[0]
+    asterisk = settings.asterisk
+    load = settings.load.model_dump(exclude_none=True)
+    carriers = "".join(
+        f'[[carrier]]\nname = "{carrier.name}"\nhost = "{carrier.host}"\nport = {carrier.port}\n'
+        f"max_channels = {carrier.max_channels}\n"
+        for carrier in settings.carrier
+    )
     return (
         f'bind = "{settings.bind}"\n'
         f"[asterisk]\nrtp_first = {asterisk.rtp_first}\nrtp_last = {asterisk.rtp_last}\n"
         f"[agents]\nwrapup_seconds = {settings.agents.wrapup_seconds}\n"
         f"ring_seconds = {settings.agents.ring_seconds}\n"
-        f'[[carrier]]\nname = "{carrier.name}"\nhost = "{carrier.host}"\nport = {carrier.port}\n'
+        "[load]\n"
+        + "".join(f"{key} = {json.dumps(value)}\n" for key, value in load.items())
+        + carriers
     )
 
 
@@ -262,12 +285,14 @@ async def running(
     carrier: str,
     plans: Sequence[str] | None = None,
     agents: Sequence[str] = ("1001",),
+    trunks: Sequence[CarrierSettings] = (),
+    load: LoadSettings | None = None,
 ) -> AsyncIterator[Running]:
     """A system with the incidents of these plans (default: the sample, open around the clock).
 
     Each agent serves every incident in every language; nobody is signed in.
     """
-    settings = settings_for(bind, carrier)
+    settings = settings_for(bind, carrier, trunks=trunks, load=load)
     tree = await asyncio.to_thread(ensure_tree, settings, lambda _line: None)
     # Not pytest's folder: the path of Asterisk's control socket must stay under 108 bytes.
     home = Home.at(tempfile.mkdtemp(prefix="bl-"))

@@ -39,6 +39,7 @@ class SipCall(asyncio.DatagramProtocol):
         self.answered = asyncio.Event()
         self.over = asyncio.Event()
         self.status = 0
+        self.retry_after = ""
         self.media = _Media()
         self._transport: asyncio.DatagramTransport | None = None
         self._call_id = secrets.token_hex(8)
@@ -117,6 +118,7 @@ class SipCall(asyncio.DatagramProtocol):
         if "INVITE" not in _header(text, "CSeq") or status < 200:
             return
         self.status = status
+        self.retry_after = _header(text, "Retry-After")
         self._to = _header(text, "To")
         if status < 300:
             contact = re.search(r"<([^>]+)>", _header(text, "Contact"))

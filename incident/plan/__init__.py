@@ -15,7 +15,7 @@ from incident.plan.model import (
     Organisation,
     Plan,
 )
-from incident.plan.overflow import Load, Overflow
+from incident.plan.overflow import Load, Overflow, require_carrier
 from incident.plan.problems import PlanError, Problem, describe_problems
 from incident.plan.values import Localised
 
@@ -38,4 +38,5 @@ __all__ = [
     "describe_problems",
     "load_plan",
     "parse_plan",
+    "require_carrier",
 ]

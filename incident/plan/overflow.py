@@ -8,8 +8,8 @@ from typing import Literal, Self
 import phonenumbers
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
-from incident.plan.document import Document
-from incident.plan.problems import Problem, suggestion
+from incident.plan.document import read
+from incident.plan.problems import PlanError, suggestion
 from incident.plan.values import E164, Slug
 
 Passed = Literal["reference", "language", "number"]
@@ -67,13 +67,16 @@ class Load(_Part):
         return self
 
 
-def carrier_problems(
-    document: Document, overflow: Overflow | None, known: Iterable[str]
-) -> list[Problem]:
-    """The plan's trunk must be one of the outbound carriers of the system it runs on."""
+def require_carrier(
+    text: str, source: str, overflow: Overflow | None, known: Iterable[str]
+) -> None:
+    """The plan's trunk must be one of the outbound carriers of the system that it runs on.
+
+    ``text``: the plan as it was written, ``source``: its name. Raises PlanError.
+    """
     carriers = sorted(known)
     if overflow is None or overflow.carrier in carriers:
-        return []
+        return
     there = suggestion(overflow.carrier, carriers) if carriers else "; there is none yet"
     message = f"breachline.toml has no outbound carrier {overflow.carrier!r}{there}"
-    return [document.problem(("overflow", "carrier"), message)]
+    raise PlanError(source, [read(text, source).problem(("overflow", "carrier"), message)])

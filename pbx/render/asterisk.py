@@ -15,12 +15,13 @@ from incident.home import Home
 from incident.settings import Settings
 from pbx.render import sections
 from pbx.render.secret import made_once
-from pbx.render.sections import AgentPhone, HotlineNumber
+from pbx.render.sections import AgentPhone, HotlineNumber, Outsourcer
 from pbx.render.template import TemplateError, fill, link, write_if_changed
 
 PROJECT = Path(__file__).resolve().parents[2]
 _GENERATED = {"extensions_generated.conf", "queues_generated.conf", "pjsip_generated.conf"}
 _FOLDERS = ("etc", "lib", "run", "log", "spool", "cache", "agi-bin", "data", "lib/keys")
+_MAINTENANCE = "res_pjsip_maintenance.so"
 _SOCKET_BYTES = 107
 """Longest path of a socket on Linux: ``sun_path`` has 108 bytes, the last one zero (unix(7))."""
 _MISREAD = re.compile(r"[^\w ./@+=:%~-]")
@@ -82,6 +83,7 @@ def render_asterisk(
     moh: Path,
     incidents: Sequence[HotlineNumber],
     agents: Sequence[AgentPhone],
+    outsourcers: Sequence[Outsourcer] = (),
     conf: Path = PROJECT / "asterisk-conf",
     dialplan: Path = PROJECT / "dialplan",
 ) -> list[Path]:
@@ -121,6 +123,7 @@ def render_asterisk(
         "AGENT_RING": str(settings.agents.ring_seconds),
         "WRAPUP": str(settings.agents.wrapup_seconds),
         "PROMPTS_LIVE": str(live),
+        **_limits(settings, modules),
     }
     files = {
         base / "etc" / source.name: fill(
@@ -130,7 +133,9 @@ def render_asterisk(
     }
     for source in sorted(dialplan.glob("*.conf")):
         files[base / "etc" / "dialplan" / source.name] = source.read_text(encoding="utf-8")
-    files[base / "etc" / "extensions_generated.conf"] = sections.extensions(incidents, agents)
+    files[base / "etc" / "extensions_generated.conf"] = sections.extensions(
+        incidents, agents
+    ) + sections.outsourcers(outsourcers)
     files[base / "etc" / "queues_generated.conf"] = sections.queues(
         incidents, str(live), str(home.prompts / "waits")
     )
@@ -138,10 +143,29 @@ def render_asterisk(
         sections.carriers(settings.carrier) + "\n" + sections.agents(agents)
     )
     changed = [path for path, content in files.items() if write_if_changed(path, content)]
-    script = base / "agi-bin" / "emergency"
-    if write_if_changed(script, _emergency_script(home), 0o700):
-        changed.append(script)
+    scripts = {
+        "emergency": _script("pbx.emergency", str(home.root)),
+        "carriers": _script(
+            "pbx.carriers", str(home.root), settings.bind, str(settings.asterisk.ami_port)
+        ),
+    }
+    for name, content in scripts.items():
+        if write_if_changed(base / "agi-bin" / name, content, 0o700):
+            changed.append(base / "agi-bin" / name)
     return changed
+
+
+def _limits(settings: Settings, modules: Path) -> dict[str, str]:
+    """How many inbound calls the dialplan lets in, and whether Asterisk can tell carriers when to
+    come again (its maintenance mode, since 20.20 and 22.10)."""
+    limits = settings.call_limits()
+    able = settings.load.retry_after and (modules / _MAINTENANCE).exists()
+    return {
+        "SHED_ABOVE": str(limits.shed),
+        "REFUSE_ABOVE": str(limits.refuse),
+        "RETRY_AFTER": "1" if able else "0",
+        "MAINTENANCE": f"require = {_MAINTENANCE}" if able else f"; {_MAINTENANCE}: not used",
+    }
 
 
 def _external(advertised: str | None) -> str:
@@ -150,7 +174,8 @@ def _external(advertised: str | None) -> str:
     return f"external_signaling_address = {advertised}"
 
 
-def _emergency_script(home: Home) -> str:
-    """A wrapper with absolute paths: the script must start whatever else is broken."""
-    command = shlex.join([sys.executable, "-m", "pbx.emergency", str(home.root)])
-    return f"#!/bin/sh\ncd {shlex.quote(str(PROJECT))} && exec {command}\n"
+def _script(module: str, *arguments: str) -> str:
+    """A wrapper with absolute paths: the script must start whatever else is broken. The
+    dialplan's own arguments come last."""
+    command = shlex.join([sys.executable, "-m", module, *arguments])
+    return f'#!/bin/sh\ncd {shlex.quote(str(PROJECT))} && exec {command} "$@"\n'

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from incident.plan import Overflow
 from incident.settings import CarrierSettings
 from pbx import names
 from pbx.render.template import TemplateError
@@ -76,11 +77,36 @@ class AgentPhone:
         _require_plain("an agent's queue", *self.queues)
 
 
+@dataclass(frozen=True, slots=True)
+class Outsourcer:
+    """Where an incident's callers may be sent: the plan's number, through a trunk that exists.
+
+    Raises TemplateError for a value that cannot stand in Asterisk's files.
+    """
+
+    incident: str
+    overflow: Overflow
+    max_channels: int
+
+    def __post_init__(self) -> None:
+        _require_plain("an incident's id", self.incident)
+        _require_plain("the outsourcer's carrier or number", self.carrier, self.overflow.number)
+
+    @property
+    def carrier(self) -> str:
+        return self.overflow.carrier
+
+
 def carriers(items: Iterable[CarrierSettings]) -> str:
-    """PJSIP sections of every trunk: an endpoint, its address, and nothing that registers."""
+    """PJSIP sections of every trunk: an endpoint that we call, one for calls that come from its
+    address, and nothing that registers.
+
+    Two, because a node that is full closes the second and must still be able to call people back.
+    """
     out = [_GENERATED]
     for carrier in items:
         name = names.carrier_endpoint(carrier.name)
+        inbound = names.inbound_endpoint(carrier.name)
         suffix = ";transport=tcp" if carrier.transport == "tcp" else ""
         suffix = suffix.replace(";", "\\;")
         out.append(
@@ -89,7 +115,10 @@ def carriers(items: Iterable[CarrierSettings]) -> str:
             f"allow = {','.join(carrier.codecs)}\n"
             f"aors = {name}\n\n"
             f"[{name}]\ntype = aor\ncontact = sip:{carrier.host}:{carrier.port}{suffix}\n\n"
-            f"[{name}]\ntype = identify\nendpoint = {name}\nmatch = {carrier.host}\n"
+            f"[{inbound}](carrier)\n"
+            f"transport = transport-{carrier.transport}\n"
+            f"allow = {','.join(carrier.codecs)}\n\n"
+            f"[{inbound}]\ntype = identify\nendpoint = {inbound}\nmatch = {carrier.host}\n"
         )
     return "\n".join(out)
 
@@ -131,6 +160,41 @@ def queues(incidents: Iterable[HotlineNumber], live_prompts: str, waits: str) ->
             )
             out.append(f"[{names.notices(queue)}](notices)\n")
     return "\n".join(out)
+
+
+def outsourcers(items: Iterable[Outsourcer]) -> str:
+    """What ``dialplan/overflow.conf`` calls: one number for each incident that has an outsourcer.
+
+    A caller is nobody there, unless the plan lets the number be passed.
+    """
+    out = ["", "[outsourcer]"]
+    for item in items:
+        plan, trunk = item.overflow, item.carrier
+        number = "${BL_CALLER}" if "number" in plan.passed else "anonymous"
+        name = "" if "number" in plan.passed else "Anonymous"
+        options = "mb(outsourcer-call^s^1)U(outsourcer-answered^s^1)"
+        out += [
+            f"exten => {item.incident},1,Set(GROUP(trunk)={trunk})",
+            f" same => n,GotoIf($[${{GROUP_COUNT({trunk}@trunk)}} > {item.max_channels}]?full)",
+            f" same => n,Set(CALLERID(name)={name})",
+            f" same => n,Set(CALLERID(num)={number})",
+            *(
+                f" same => n,Set(__{variable}={int(what in plan.passed)})"
+                for what, variable in (
+                    ("language", names.TELL_LANGUAGE),
+                    ("reference", names.TELL_REFERENCE),
+                )
+            ),
+            f" same => n,Dial(PJSIP/{plan.number}@{names.carrier_endpoint(trunk)}"
+            f",{plan.answer_within},{options})",
+            " same => n,Set(BL_RESULT=${DIALSTATUS})",
+            " same => n,Set(GROUP(trunk)=none)",
+            " same => n,Return()",
+            " same => n(full),Set(BL_RESULT=FULL)",
+            " same => n,Set(GROUP(trunk)=none)",
+            " same => n,Return()",
+        ]
+    return "\n".join([*out, ""])
 
 
 def extensions(incidents: Iterable[HotlineNumber], phones: Iterable[AgentPhone]) -> str:

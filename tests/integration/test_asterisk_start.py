@@ -153,6 +153,8 @@ async def test_it_starts_without_a_complaint_and_listens_on_its_address_only(
             "agent-1002",
             "carrier-first",
             "carrier-second",
+            "inbound-first",
+            "inbound-second",
         }
         # A reload, as after `agents add`, is as quiet as the start.
         await reload_asterisk(system.ami)

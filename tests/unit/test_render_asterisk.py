@@ -106,9 +106,14 @@ def test_each_carrier_has_its_transport_codecs_and_address(tmp_path: Path) -> No
     # Not escaped, the rest of the line would be a comment and the call go out over UDP.
     assert "contact = sip:192.0.2.2:5070\\;transport=tcp\n" in text
     assert re.findall(r"endpoint = (\S+)\nmatch = (\S+)", text) == [
-        ("carrier-first", "192.0.2.1"),
-        ("carrier-second", "192.0.2.2"),
+        ("inbound-first", "192.0.2.1"),
+        ("inbound-second", "192.0.2.2"),
     ]
+    # What comes from a carrier has an endpoint of its own, which can be closed alone.
+    assert section(text, "[inbound-second](carrier)") == {
+        "transport": "transport-tcp",
+        "allow": "g722",
+    }
     assert "registration" not in text
 
 
