@@ -17,6 +17,7 @@ from console.campaign_commands import campaign_app, contacts_app
 from console.demo import demo
 from console.doctor import doctor
 from console.door import Refused, err
+from console.drill_commands import drill_app
 from console.plan_commands import agents_app, incident_app, prompts_app
 from console.project_tests import check, test
 from console.refusals import REFUSALS
@@ -44,6 +45,7 @@ app.add_typer(incident_app, name="incident")
 app.add_typer(contacts_app, name="contacts")
 app.add_typer(campaign_app, name="campaign")
 app.add_typer(agents_app, name="agents")
+app.add_typer(drill_app, name="drill")
 app.add_typer(prompts_app, name="prompts")
 
 

@@ -20,13 +20,15 @@ _FOLDERS = ("etc", "lib/keys", "run", "log", "spool", "cache", "data")
 @dataclass(frozen=True, slots=True)
 class Habits:
     """How the simulated public behaves. Times in whole seconds; every ``slow_every``-th
-    notice call is answered by its agent only after 3.5 s (0: never)."""
+    notice call is answered by its agent only after 3.5 s (0: never). ``speech``: agents are heard
+    all the time while they talk, else only as they begin."""
 
     ring_min: int = 1
     ring_max: int = 3
     talk_min: int = 3
     talk_max: int = 8
     slow_every: int = 0
+    speech: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +92,9 @@ class Network:
             "RING_MIN": str(habits.ring_min),
             "RING_MAX": str(habits.ring_max),
             "SLOW_EVERY": str(habits.slow_every),
+            "SPEECH": str(self.base / "speech") if habits.speech else "",
         }
+        write_speech(self.base / "speech.ulaw")
         for source in sorted(TEMPLATES.glob("*.conf")):
             content = fill(source.read_text(encoding="utf-8"), values, f"drill/{source.name}")
             write_if_changed(self.base / "etc" / source.name, content)
@@ -115,3 +119,9 @@ class Network:
             f"retry_interval = 2\nforbidden_retry_interval = 5\nfatal_retry_interval = 5\n"
             f"max_retries = 100000\nexpiration = 120\n"
         )
+
+
+def write_speech(file: Path) -> None:
+    """One second of something that a telephone takes for a voice: syllables of a low tone."""
+    loud = bytes((0x9E, 0x90, 0x9E, 0x1E, 0x10, 0x1E)) * 200
+    file.write_bytes((loud + b"\xff" * 400) * 5)

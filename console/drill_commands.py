@@ -1,0 +1,155 @@
+"""``breachline drill surge``: an influx of simulated callers, ending in one verdict."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import signal
+from contextlib import AsyncExitStack
+from pathlib import Path
+from typing import Annotated, Final
+
+import typer
+
+from console.door import Bar, Refused, err, run
+from console.drill_report import Watch, as_json, print_drill
+from console.drill_stage import Crew, drill_scene, own_home, write_drill_settings
+from console.stage import Addresses
+from drill.character import Patience, Temper
+from drill.shape import Shape
+from drill.surge import Influx, Surge
+from drill.verdict import Figures, Limits, Verdict, judge
+from pbx.runtime.part import PartEvent
+
+drill_app = typer.Typer(no_args_is_help=True, help="Practise the day before it comes.")
+
+PATIENCE_FOR: Final = 300.0
+"""Seconds of influx for which the default patience is people's own (180 s on average); a shorter
+drill has shorter-tempered callers, so that as many give up in it."""
+LIMITS: Final = Limits()
+_SHARE: Final = {"min": 0.0, "max": 1.0}
+
+
+@drill_app.command()
+def surge(
+    calls: Annotated[int, typer.Option(min=1, max=3000, help="First calls.")] = 600,
+    minutes: Annotated[float, typer.Option(min=0.05, max=240, help="In which they come.")] = 5.0,
+    agents: Annotated[int, typer.Option(min=1, max=200, help="Signed in.")] = 8,
+    shape: Annotated[Shape, typer.Option(help="How they are spread over the time.")] = Shape.FLAT,
+    *,
+    seed: Annotated[int, typer.Option(help="The same seed gives the same callers.")] = 1,
+    home: Annotated[Path, typer.Option("--home", help="The drill's own home.")] = Path("var/drill"),
+    off: Annotated[
+        bool, typer.Option("--off", help="Without announced waits, kept places and overflow.")
+    ] = False,
+    compare: Annotated[bool, typer.Option("--compare", help="With all of it, then without.")] = (
+        False
+    ),
+    json_file: Annotated[
+        Path | None, typer.Option("--json", help="Write the figures as JSON to this file.")
+    ] = None,
+    within: Annotated[float, typer.Option(min=1, help="Service level: seconds.")] = 30.0,
+    talk: Annotated[str, typer.Option(help="Seconds that agents talk: least-most.")] = "20-40",
+    wrapup: Annotated[int, typer.Option(min=0, max=600, help="Seconds after each call.")] = 3,
+    self_service: Annotated[
+        float, typer.Option(**_SHARE, help="Share of callers whom an answer serves.")
+    ] = 0.60,
+    patience: Annotated[
+        float | None,
+        typer.Option(min=1, help="Mean seconds of waiting; 180 for 5 minutes and more, else less."),
+    ] = None,
+    patience_shape: Annotated[
+        Patience, typer.Option(help="How patience is spread.")
+    ] = Patience.EXPONENTIAL,
+    accepts: Annotated[
+        float, typer.Option(**_SHARE, help="Share of those waiting who take a call-back.")
+    ] = 0.37,
+    redials: Annotated[
+        float, typer.Option(**_SHARE, help="Share of those who gave up that call again.")
+    ] = 0.30,
+    service_level: Annotated[
+        float, typer.Option(**_SHARE, help="Limit: share answered in time, at least.")
+    ] = LIMITS.service_level,
+    abandonment: Annotated[
+        float, typer.Option(**_SHARE, help="Limit: share that gives up, at most.")
+    ] = LIMITS.abandonment,
+    wrong: Annotated[
+        float, typer.Option(**_SHARE, help="Limit: share of announcements that were too low.")
+    ] = LIMITS.wrong,
+    quiet: Annotated[
+        float, typer.Option(min=5, help="Seconds of watching the machine afterwards.")
+    ] = 20.0,
+    drain: Annotated[
+        float, typer.Option(min=1, help="Seconds that calls and call-backs may go on.")
+    ] = 900.0,
+    listen: Annotated[
+        bool, typer.Option("--listen/--no-listen", help="Measure silence (needs root).")
+    ] = True,
+    net: Annotated[
+        str, typer.Option(help="Loopback network of the drill: three bytes.")
+    ] = "127.0.0",
+) -> None:
+    """Simulate an influx of calls, and say whether the system and its agents are ready for it."""
+    if off and compare:
+        raise typer.BadParameter("it is a part of --compare already", param_hint="--off")
+    seconds = minutes * 60
+    influx = Influx(
+        calls=calls,
+        seconds=seconds,
+        shape=shape,
+        seed=seed,
+        temper=Temper(
+            self_service=self_service,
+            patience=patience or 180 * min(1.0, seconds / PATIENCE_FOR),
+            patience_shape=patience_shape,
+            accepts=accepts,
+            redials=redials,
+            redial_after=30 * min(1.0, seconds / PATIENCE_FOR),
+        ),
+        target=within,
+        listen=listen,
+        quiet_after=quiet,
+        drain=drain,
+    )
+    crew = Crew(agents, _range(talk), wrapup)
+    limits = Limits(service_level=service_level, abandonment=abandonment, wrong=wrong)
+    at = Addresses(*(f"{net}.{last}" for last in (1, 2, 3, 4)))
+    runs = {"on": False, "off": True} if compare else {"off" if off else "on": off}
+    found: dict[str, tuple[Figures, Verdict]] = {}
+    for name, without in runs.items():
+        figures = run(_surge(home / name, at, crew, influx, off=without))
+        found[name] = (figures, judge(figures, limits))
+    print_drill(found)
+    if json_file is not None:
+        report = {name: as_json(*each) for name, each in found.items()}
+        json_file.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
+    verdict = next(iter(found.values()))[1]
+    if not verdict.ready:
+        raise Refused(str(verdict))
+
+
+def _range(talk: str) -> tuple[int, int]:
+    least, dash, most = talk.partition("-")
+    if not (least.isdecimal() and most.isdecimal() and dash and 0 < int(least) <= int(most)):
+        raise typer.BadParameter("two whole numbers such as 20-40", param_hint="--talk")
+    return int(least), int(most)
+
+
+async def _surge(root: Path, at: Addresses, crew: Crew, influx: Influx, *, off: bool) -> Figures:
+    home = await asyncio.to_thread(own_home, root)
+    write_drill_settings(home, at, crew, off=off)
+    stop = asyncio.Event()
+    for name in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(name, stop.set)
+    async with AsyncExitStack() as stack:
+        with Bar("prompts") as bar:
+            scene = await stack.enter_async_context(
+                drill_scene(home, at, crew, report=err.print, progress=bar, on_part=_part)
+            )
+        watch = stack.enter_context(Watch())
+        return await Surge(scene, influx, watch).run(stop)
+
+
+def _part(event: PartEvent) -> None:
+    if event.kind in ("died", "restarting"):
+        err.print(f"{event.name} {event.kind} {event.detail}", style="yellow")
