@@ -27,6 +27,8 @@ from incident.privacy import PrivacyError
 from incident.settings import CarrierSettings
 from incident.store.attempts import Candidate, Opened, lease_and_open
 from incident.store.campaigns import Campaign, Desired
+from incident.store.do_not_call import WHY as ASKED_NOT
+from incident.store.do_not_call import contact_asked_not
 from incident.store.engine import Store, StoreError
 from incident.store.incidents import ActiveIncident
 from pbx import names
@@ -343,14 +345,24 @@ class Runner:
             self._sending(False)
             self._floor.placer.unreadable(line)
             return
+        refused = await self._refused(attempt)
         await self._floor.placer.place(
             line,
             phone=phone,
             caller_id=attempt.did,
             ring_seconds=self.campaign.ring_seconds,
-            may_send=lambda: self._why_not(attempt),
+            may_send=lambda: refused or self._why_not(attempt),
             sending=self._sending,
         )
+
+    async def _refused(self, attempt: Opened) -> str:
+        """Whether the person asked, since the lease, not to be called. Who cannot be asked about
+        is not called either."""
+        try:
+            async with self._floor.store.read() as session:
+                return ASKED_NOT if await contact_asked_not(session, attempt.contact) else ""
+        except (StoreError, SQLAlchemyError, OSError) as error:
+            return f"the store cannot be asked ({type(error).__name__})"
 
     def _why_not(self, attempt: Opened) -> str:
         now = time.time()

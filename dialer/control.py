@@ -166,6 +166,8 @@ async def explain(store: Store, home: Home, campaign: str, now: float | None = N
         f"Contacts: {counts['ready']} to call, {counts['leased']} in a call, "
         f"{counts['done']} reached, {counts['exhausted']} without another try."
     )
+    if counts["do_not_call"]:
+        sentences.append(f"{counts['do_not_call']} asked not to be called.")
     if counts["ready"] + counts["leased"] == 0:
         sentences.append("Nobody is left to call: this campaign has done its work.")
     return sentences

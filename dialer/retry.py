@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from incident.outcomes import AttemptOutcome
 from incident.store.attempts import NextStep
-from incident.store.campaigns import ContactState
+from incident.store.schema import ContactState
 
 _MINUTE = 60.0
 _HOUR = 3600.0

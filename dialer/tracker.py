@@ -16,7 +16,7 @@ from incident import metrics
 from incident.messages import CallEvent, Publisher, send
 from incident.outcomes import AttemptOutcome
 from incident.store.attempts import NOT_SENT, Ending, NextStep
-from incident.store.campaigns import ContactState
+from incident.store.schema import ContactState
 from pbx import names
 from pbx.ami import AmiClient, Event
 

@@ -12,13 +12,15 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
 
 from incident.outcomes import AttemptOutcome
-from incident.store.campaigns import ContactState, Desired
+from incident.store.campaigns import Desired
+from incident.store.do_not_call import asked_not, contact_asked_not, set_aside
 from incident.store.engine import Store
 from incident.store.schema import (
     AttemptRow,
     CampaignContactRow,
     CampaignRow,
     ContactRow,
+    ContactState,
     IncidentRow,
 )
 
@@ -126,7 +128,7 @@ async def lease_and_open(
 
     What other campaigns did counts for the person: whoever was reached is done here too, and a
     pause after another campaign's call is kept (``again``: neither). One telephone number is in
-    one call at a time, whoever shares it.
+    one call at a time, whoever shares it. Whose number asked not to be called is never leased.
     """
     async with store.write() as session:
         wanted = (
@@ -154,10 +156,14 @@ async def lease_and_open(
                 now=now,
             )
             chosen: list[Opened] = []
-            reached = [row.contact_id for row in rows if row.reached and not again]
+            refusing = [row.contact_id for row in rows if row.asked_not]
+            if refusing:
+                await set_aside(session, campaign, refusing)
+            callable_ = [row for row in rows if not row.asked_not]
+            reached = [row.contact_id for row in callable_ if row.reached and not again]
             if reached:
                 await _done_elsewhere(session, campaign, reached)
-            for row in _one_for_each_number([row for row in rows if again or not row.reached]):
+            for row in _one_for_each_number([row for row in callable_ if again or not row.reached]):
                 if len(opened) + len(chosen) >= limit:
                     break
                 candidate = Candidate(
@@ -261,6 +267,7 @@ async def _due(
             ContactRow.state,
             ContactRow.postal_code,
             reached.exists().label("reached"),
+            asked_not(ContactRow.phone_hash, ContactRow.incident_id).label("asked_not"),
             pause.label("paused_until"),
         )
         .join(ContactRow, ContactRow.id == CampaignContactRow.contact_id)
@@ -359,6 +366,8 @@ async def finish(session: AsyncSession, attempt: str, ending: Ending, decide: De
     )
     tries = row.attempts if ending.counts else max(0, row.attempts - 1)
     step = decide(tries, same or 0)
+    if step.state is ContactState.READY and await contact_asked_not(session, row.contact_id):
+        step = NextStep(ContactState.DO_NOT_CALL)
     await session.execute(
         update(CampaignContactRow)
         .where(

@@ -8,16 +8,18 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, cast
 
-from sqlalchemy import CursorResult, func, insert, literal, select, update
+from sqlalchemy import CursorResult, case, func, insert, literal, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from incident.outcomes import AttemptOutcome
+from incident.store.do_not_call import asked_not
 from incident.store.engine import Store, StoreError
 from incident.store.schema import (
     AttemptRow,
     CampaignContactRow,
     CampaignRow,
     ContactRow,
+    ContactState,
     ImportRow,
     IncidentRow,
 )
@@ -34,15 +36,6 @@ class Desired(StrEnum):
     RUNNING = "running"
     PAUSED = "paused"
     STOPPED = "stopped"
-
-
-class ContactState(StrEnum):
-    """See ``CampaignContactRow``."""
-
-    READY = "ready"
-    LEASED = "leased"
-    DONE = "done"
-    EXHAUSTED = "exhausted"
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,7 +152,8 @@ async def take_in_contacts(
 ) -> int:
     """Add the incident's committed contacts that the campaign does not have; returns how many.
 
-    Whoever any campaign has reached is left out, unless they are to be called ``again``.
+    Whoever any campaign has reached is left out, unless they are to be called ``again``. Whose
+    number asked not to be called comes in as such, and is never called.
     """
     spoken = tuple(languages)
     row = await get(store, campaign)
@@ -192,7 +186,13 @@ async def take_in_contacts(
                 select(
                     literal(campaign),
                     ContactRow.id,
-                    literal(ContactState.READY.value),
+                    case(
+                        (
+                            asked_not(ContactRow.phone_hash, ContactRow.incident_id),
+                            ContactState.DO_NOT_CALL.value,
+                        ),
+                        else_=ContactState.READY.value,
+                    ),
                     literal(0),
                     literal(0.0),
                 )

@@ -3,6 +3,8 @@ the incident's key; ``*_hash`` columns are keyed hashes for look-up (never rever
 
 from __future__ import annotations
 
+from enum import StrEnum
+
 from sqlalchemy import (
     Boolean,
     Float,
@@ -119,13 +121,20 @@ class CampaignRow(Base):
     changed_at: Mapped[float] = mapped_column(Float)
 
 
-class CampaignContactRow(Base):
-    """A contact within a campaign.
+class ContactState(StrEnum):
+    """ready (may be dialled from ``not_before``), leased (an attempt is in flight or about to
+    be), done (reached), exhausted (no attempt left), do_not_call (asked not to be called)."""
 
-    ``state``: ready (may be dialled from ``not_before``), leased (an attempt is in flight or
-    about to be), done (reached), exhausted (no attempt left), do_not_call (asked not to be
-    called). ``last_outcome`` is of the latest attempt.
-    """
+    READY = "ready"
+    LEASED = "leased"
+    DONE = "done"
+    EXHAUSTED = "exhausted"
+    DO_NOT_CALL = "do_not_call"
+
+
+class CampaignContactRow(Base):
+    """A contact within a campaign. ``state``: a ContactState. ``last_outcome`` is of the latest
+    attempt."""
 
     __tablename__ = "campaign_contacts"
     __table_args__ = (

@@ -16,8 +16,9 @@ from dialer.books import Books
 from incident.outcomes import AttemptOutcome
 from incident.store import attempts, campaigns
 from incident.store.attempts import Ending, NextStep, lease_and_open
-from incident.store.campaigns import ContactState, Desired
+from incident.store.campaigns import Desired
 from incident.store.engine import Store
+from incident.store.schema import ContactState
 from tests.dialer_world import BOTH, DRAFT, activated, add_contacts, attempts_of
 
 PHONES = ["+12125550101", "+12125550102"]

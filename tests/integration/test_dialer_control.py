@@ -114,7 +114,13 @@ async def test_explain_says_when_it_opens(store: Store, home: Home) -> None:
 async def test_a_status_as_json(store: Store) -> None:
     await made(store)
     found = json.loads(control.report_json(await control.status(store, "notice", now=NOW)))
-    assert found["contacts"] == {"ready": 3, "leased": 0, "done": 0, "exhausted": 0}
+    assert found["contacts"] == {
+        "ready": 3,
+        "leased": 0,
+        "done": 0,
+        "exhausted": 0,
+        "do_not_call": 0,
+    }
     assert (found["unexplained"], found["dialled_twice"], found["finished"]) == (0, 0, False)
 
 

@@ -12,9 +12,9 @@ from dialer.retry import RetryRules
 from incident.outcomes import AttemptOutcome as Outcome
 from incident.store import attempts, campaigns
 from incident.store.attempts import NOT_SENT, Ending, NextStep, Opened, lease_and_open
-from incident.store.campaigns import ContactState, Desired
+from incident.store.campaigns import Desired
 from incident.store.engine import Store
-from incident.store.schema import AttemptRow, CampaignContactRow
+from incident.store.schema import AttemptRow, CampaignContactRow, ContactState
 from tests.dialer_world import BOTH, DRAFT, activated, add_contacts, attempts_of, contact_rows
 
 PHONES = [f"+121255501{index:02d}" for index in range(10)]

@@ -14,7 +14,7 @@ from dialer.eligibility import BadHours, CallingHours, CampaignRules, may_call
 from dialer.retry import BadRules, RetryRules, Rule
 from incident.outcomes import AttemptOutcome
 from incident.store.attempts import Candidate, NextStep
-from incident.store.campaigns import ContactState
+from incident.store.schema import ContactState
 
 DONE = NextStep(ContactState.DONE)
 EXHAUSTED = NextStep(ContactState.EXHAUSTED)
