@@ -5,12 +5,14 @@ from __future__ import annotations
 import os
 import shutil
 import time
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from incident.home import Home
 from pbx.prompts.manifest import (
+    Entry,
     Manifest,
     Version,
     file_key,
@@ -18,6 +20,7 @@ from pbx.prompts.manifest import (
     locked,
     save_manifest,
 )
+from pbx.prompts.quiet import PLACE_TEXTS, quieten
 
 KEEP_SECONDS: Final = 86400.0
 """How long a file stays after the last version that names it is gone: calls may be playing it."""
@@ -122,9 +125,15 @@ def point_live(home: Home, manifest: Manifest, incident: str, version: str) -> P
         folder.mkdir(parents=True)
         for name, entry in entries.items():
             key = file_key(language, entry.stem)
-            for codec in manifest.files[key].sizes:
+            for codec in _codecs(manifest, language, entry):
                 file = Path(f"{home.prompts / key}.{codec}")
                 (folder / f"{name}.{codec}").symlink_to(os.path.relpath(file, folder))
+        quieten(
+            folder,
+            language,
+            [name for name in PLACE_TEXTS if name in entries],
+            {codec for entry in entries.values() for codec in _codecs(manifest, language, entry)},
+        )
     link, fresh = live / incident, live / f".{incident}@next"
     fresh.unlink(missing_ok=True)
     fresh.symlink_to(target.name)
@@ -133,6 +142,10 @@ def point_live(home: Home, manifest: Manifest, incident: str, version: str) -> P
         if old.is_dir() and not old.is_symlink() and old != target:
             shutil.rmtree(old)
     return link
+
+
+def _codecs(manifest: Manifest, language: str, entry: Entry) -> Iterable[str]:
+    return manifest.files[file_key(language, entry.stem)].sizes
 
 
 def prune(home: Home, *, keep_seconds: float = KEEP_SECONDS, now: float | None = None) -> int:

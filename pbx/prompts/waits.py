@@ -22,6 +22,7 @@ from incident.home import Home
 from incident.settings import Codec
 from pbx.prompts.manifest import locked
 from pbx.prompts.numbers import CannotSay, number_sounds
+from pbx.prompts.quiet import quieten
 
 ANNOUNCEMENT: Final = "queue.wait"
 """The file that a queue plays after the place in line, and the text that it begins with."""
@@ -37,7 +38,7 @@ PLACE: Final = "wait.place"
 NEXT: Final = "wait.next"
 TEXTS: Final = (ANNOUNCEMENT, BETWEEN, AND, MINUTES, LESS_THAN, LESS_THAN_ONE, OFFER, PLACE, NEXT)
 """Texts that are spoken to those who wait; all but the last two go into the files made here."""
-_LAYOUT: Final = 1
+_LAYOUT: Final = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -217,6 +218,7 @@ def _write(
                 sound = b"".join(material.read(part, codec) for part in parts)
                 (target / f"{ANNOUNCEMENT}.{codec}").write_bytes(sound)
                 files += 1
+        quieten(work / language, language, (ANNOUNCEMENT,), material.formats(folders.get("", ())))
     work.mkdir(parents=True, exist_ok=True)
     shutil.rmtree(fresh, ignore_errors=True)
     work.rename(fresh)
