@@ -70,6 +70,7 @@ class Caller:
     virtual: float | None = None
     scored: bool = False
     note: object = None
+    memo: object = None
 
 
 class Watcher(Protocol):

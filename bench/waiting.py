@@ -25,6 +25,7 @@ from ivr.predictor import (
     QueueState,
     Rates,
     predict,
+    predict_served,
     promise,
 )
 
@@ -40,7 +41,9 @@ class Note:
     """What was predicted for one caller, and what was said."""
 
     ours: Prediction
+    if_served: Prediction
     others: tuple[float, ...]
+    true_mean: float
     variance: float
     served_variance: float
     first: Promise | None
@@ -58,24 +61,25 @@ class Onlooker:
         self.learner = Learner()
         self.scored: list[Caller] = []
         self._stationary = stationary
-        self._variances: dict[int, tuple[float, float]] = {}
+        self._variances: dict[int, tuple[float, float, float]] = {}
         self._answered: dict[str, deque[float]] = {}
 
     def joined(self, world: Simulation, caller: Caller) -> None:
         self.learner.on_join(world.now, caller.queue)
 
     def waits(self, world: Simulation, caller: Caller) -> None:
-        if not caller.scored:
-            return
         rates = self.rates(world, caller.queue)
-        prediction = predict(self.state(world, caller.queue, caller.ahead), rates)
-        if prediction is None:
+        state = self.state(world, caller.queue, caller.ahead)
+        caller.memo = predict_served(state, rates)
+        prediction = predict(state, rates)
+        if not caller.scored or prediction is None:
             return
         said = promise(None, prediction)
         note = Note(
             prediction,
+            caller.memo,
             self._others(world, caller, rates),
-            *self._true_variances(caller.ahead),
+            *self._truth(caller.ahead),
             first=said,
         )
         self._say(note, said, world.now)
@@ -102,7 +106,7 @@ class Onlooker:
             note.promised_until = min(note.promised_until, now + 60.0 * said.high_minutes)
 
     def served(self, world: Simulation, caller: Caller, seconds: float) -> None:
-        self.learner.on_wait(world.now, seconds, False, caller.queue)
+        self.learner.on_wait(world.now, seconds, False, caller.queue, caller.memo)
         self._answered.setdefault(caller.queue, deque(maxlen=5)).append(seconds)
 
     def hung_up(self, world: Simulation, caller: Caller, seconds: float) -> None:
@@ -168,15 +172,20 @@ class Onlooker:
                                 if not c.gone)),
         )  # fmt: skip
 
-    def _true_variances(self, ahead: int) -> tuple[float, float]:
+    def _truth(self, ahead: int) -> tuple[float, float, float]:
+        """Mean and variance with the true rates, and the variance given that one is served."""
         if self._stationary is None:
-            return (0.0, 0.0)
+            return (0.0, 0.0, 0.0)
         if ahead not in self._variances:
             capacity, patience = self._stationary.capacity, self._stationary.patience
-            steps = [(capacity + i * patience) ** -2 for i in range(ahead + 2)]
+            steps = [1.0 / (capacity + i * patience) for i in range(ahead + 2)]
             # Given that the caller is served: each step with one more who may hang up.
-            given = sum(steps[1:]) if patience else sum(steps[:-1])
-            self._variances[ahead] = (sum(steps[:-1]), given)
+            given = steps[1:] if patience else steps[:-1]
+            self._variances[ahead] = (
+                sum(steps[:-1]),
+                sum(step * step for step in steps[:-1]),
+                sum(step * step for step in given),
+            )
         return self._variances[ahead]
 
 
@@ -230,19 +239,22 @@ def score(case: Case) -> dict[str, object]:
         name: _rmse(everyone, rival(index)) for index, name in enumerate(RIVALS)
     }
     figures |= {f"rmse_{name}": round(value, 1) for name, value in rmse.items()}
-    figures["served_rmse_ours"] = round(_rmse(served, ours), 1)
+    figures["served_rmse_ours"] = round(_rmse(served, if_served), 1)
+    figures["served_rmse_announced"] = round(_rmse(served, ours), 1)
     for index, name in enumerate(RIVALS):
         figures[f"served_rmse_{name}"] = round(_rmse(served, rival(index)), 1)
     if case.stationary is not None:
         irreducible = math.sqrt(statistics.fmean(o.note.variance for o in everyone))
         given = math.sqrt(statistics.fmean(o.note.served_variance for o in served))
         figures["irreducible"] = round(irreducible, 1)
+        figures["rmse_true_rates"] = round(_rmse(everyone, lambda o: o.note.true_mean), 1)
         figures["ours_over_irreducible"] = round(rmse["ours"] / irreducible, 3)
         figures["served_irreducible"] = round(given, 1)
-    for group, outcomes in (("", runs), ("served_", [[o for o in r if o.served] for r in runs])):
+    only_served = [[outcome for outcome in run if outcome.served] for run in runs]
+    for group, outcomes, mine in (("", runs, ours), ("served_", only_served, if_served)):
         best = min(FAIR, key=lambda name: _rmse([o for r in outcomes for o in r],
                                                 rival(RIVALS.index(name))))  # fmt: skip
-        difference, error = paired(outcomes, rival(RIVALS.index(best)))
+        difference, error = paired(outcomes, mine, rival(RIVALS.index(best)))
         figures[f"{group}best_rival"] = best
         figures[f"{group}difference"] = round(difference, 2)
         figures[f"{group}difference_error"] = round(error, 2)
@@ -265,18 +277,24 @@ def ours(outcome: Outcome) -> float:
     return outcome.note.ours.mean
 
 
+def if_served(outcome: Outcome) -> float:
+    return outcome.note.if_served.mean
+
+
 def rival(index: int) -> Callable[[Outcome], float]:
     return lambda outcome: outcome.note.others[index]
 
 
 def paired(
-    runs: Sequence[Sequence[Outcome]], other: Callable[[Outcome], float]
+    runs: Sequence[Sequence[Outcome]],
+    mine: Callable[[Outcome], float],
+    other: Callable[[Outcome], float],
 ) -> tuple[float, float]:
     """Our mean square error less the other's, as a percentage of the other's, and its standard
     error over the runs (each counts by its callers)."""
     theirs = sum((other(o) - o.wait) ** 2 for run in runs for o in run)
     gains = [
-        sum((ours(o) - o.wait) ** 2 - (other(o) - o.wait) ** 2 for o in run) for run in runs
+        sum((mine(o) - o.wait) ** 2 - (other(o) - o.wait) ** 2 for o in run) for run in runs
     ]
     spread = statistics.stdev(gains) * math.sqrt(len(gains)) if len(gains) > 1 else math.inf
     return 100.0 * sum(gains) / theirs, 100.0 * spread / theirs

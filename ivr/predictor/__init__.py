@@ -14,7 +14,7 @@ would be a promise for the case that they are lucky.
 from __future__ import annotations
 
 from ivr.predictor.learning import BadMemory, Learner
-from ivr.predictor.prediction import Prediction, predict
+from ivr.predictor.prediction import Prediction, predict, predict_served
 from ivr.predictor.promise import STEPS, Promise, promise
 from ivr.predictor.rates import Priors, Rates
 from ivr.predictor.state import OtherQueue, QueueState
@@ -30,5 +30,6 @@ __all__ = [
     "QueueState",
     "Rates",
     "predict",
+    "predict_served",
     "promise",
 ]

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from ivr.predictor.memory import Faded
+from ivr.predictor.prediction import Prediction
 from ivr.predictor.rates import Priors, Rates
 from ivr.predictor.releases import rate_now
 from ivr.predictor.state import QueueState
@@ -21,6 +22,8 @@ SPREAD_WEIGHT: Final = 20.0
 OUTBOUND_PRIOR_SECONDS: Final = 3000.0
 SPREADS: Final = (0.05, 4.0)
 PACES: Final = (0.1, 3.0)
+SCATTERS: Final = (0.2, 4.0)
+FARTHEST: Final = 9.0
 
 
 class BadMemory(ValueError):
@@ -40,6 +43,7 @@ class _Queue:
     pace: Faded = field(default_factory=Faded)
     outbound: Faded = field(default_factory=Faded)
     arrivals: Faded = field(default_factory=Faded)
+    scatter: Faded = field(default_factory=Faded)
     seen: QueueState | None = None
     seen_at: float = 0.0
     blocked_until: float = -math.inf
@@ -56,6 +60,7 @@ class Learner:
         self._priors = priors
         self._service = Faded()
         self._notices = Faded()
+        # Of calls with callers: seconds in place of events, their squares in place of exposure.
         self._squares = Faded()
         self._patience = Faded()
         self._queues: dict[str, _Queue] = {}
@@ -65,9 +70,13 @@ class Learner:
     def on_service(self, at: float, seconds: float, *, outbound: bool = False) -> None:
         """An agent was taken for ``seconds`` by a caller (or a notice call): talk and wrap-up."""
         seconds = _duration(seconds)
-        self._add(self._notices if outbound else self._service, at, 1.0, seconds)
+        self._ended(self._notices if outbound else self._service, at, 1.0, seconds)
         if not outbound:
-            self._add(self._squares, at, 1.0, seconds * seconds)
+            squares = self._squares
+            squares.fade(at, self._priors.half_life)
+            squares.shrink(self._priors.most)
+            squares.events += seconds
+            squares.exposure += seconds * seconds
 
     def on_join(self, at: float, queue: str = "") -> None:
         """A caller joined the queue."""
@@ -77,17 +86,31 @@ class Learner:
         arrivals.events += 1.0
         arrivals.exposure += gap
 
-    def on_wait(self, at: float, seconds: float, abandoned: bool, queue: str = "") -> None:
-        """A caller's wait ended after ``seconds``: served by an agent, or hung up."""
+    def on_wait(
+        self,
+        at: float,
+        seconds: float,
+        abandoned: bool,
+        queue: str = "",
+        predicted: Prediction | None = None,
+    ) -> None:
+        """A caller's wait ended after ``seconds``: served by an agent, or hung up. ``predicted``:
+        what `predict_served` gave when the caller joined; the range learns from how far off."""
         seconds = _duration(seconds)
-        self._add(self._patience, at, 1.0 if abandoned else 0.0, seconds)
+        self._ended(self._patience, at, 1.0 if abandoned else 0.0, seconds)
         entry = self._queue(queue)
         if not abandoned and entry.blocked_until >= at - seconds:
-            self._add(entry.pace, at, 1.0, 0.0)
+            self._add(entry.pace, at, 1.0, 0.0, self._priors.pace_half_life)
+            if predicted is not None and predicted.sd > 0:
+                off = (seconds - predicted.mean) / predicted.sd
+                # One odd call does not make every range wide. The prediction's variance had the
+                # scatter of its moment in it, which is near enough the present one.
+                square = min(off * off, FARTHEST) * self._scatter(entry, at)
+                self._add(entry.scatter, at, 1.0, square)
 
     def on_left(self, at: float, seconds: float) -> None:
         """A caller left the line without being served or hanging up: keeps the place, overflow."""
-        self._add(self._patience, at, 0.0, _duration(seconds))
+        self._ended(self._patience, at, 0.0, _duration(seconds))
 
     def on_outbound(self, at: float, queues: Iterable[str] = ("",)) -> None:
         """A notice call took an agent who is a member of these callers' queues."""
@@ -107,7 +130,7 @@ class Learner:
             if not before.free and before.agents:
                 entry.blocked_until = at
                 rates = self._rates(entry, at, (), (), calibrate=False)
-                self._add(entry.pace, at, 0.0, rate_now(before, rates) / rates.service * gap)
+                self._add(entry.pace, at, 0.0, rate_now(before, rates) / rates.service * gap, self._priors.pace_half_life)
         if before is None or at >= entry.seen_at:
             entry.seen, entry.seen_at = state, at
         if state.ahead and not state.free:
@@ -155,7 +178,7 @@ class Learner:
         services = priors.service_weight + ended
         seconds = priors.service_weight * priors.service_seconds + self._service.exposure * left
         mean = seconds / services
-        spread = self._spread(ended, self._service.exposure * left, at)
+        spread = self._spread(ended, at)
         seconds += sum(serving)
 
         left = self._patience.factor(at, half)
@@ -179,22 +202,31 @@ class Learner:
             outbound_service=notices / max(1e-3, notice_seconds),
             service_spread=spread,
             pace=self._pace(queue, at, service) if calibrate else 1.0,
+            scatter=self._scatter(queue, at),
             capacity_error=math.sqrt(spread / services),
             patience_error=1.0 / math.sqrt(hung_up),
         )
 
     def _pace(self, queue: _Queue, at: float, service: float) -> float:
-        left = queue.pace.factor(at, self._priors.half_life)
+        left = queue.pace.factor(at, self._priors.pace_half_life)
         weight = self._priors.pace_weight
         expected = queue.pace.exposure * left * service
         pace = (weight + queue.pace.events * left) / (weight + expected)
         return min(max(pace, PACES[0]), PACES[1])
 
-    def _spread(self, services: float, seconds: float, at: float) -> float:
+    def _scatter(self, queue: _Queue, at: float) -> float:
+        """Square errors over the variances that the model alone would have given."""
+        left = queue.scatter.factor(at, self._priors.half_life)
+        weight = self._priors.scatter_weight
+        scatter = (weight + queue.scatter.exposure * left) / (weight + queue.scatter.events * left)
+        return min(max(scatter, SCATTERS[0]), SCATTERS[1])
+
+    def _spread(self, services: float, at: float) -> float:
         """Squared coefficient of variation, drawn towards 1 (exponential) at first."""
+        left = self._squares.factor(at, self._priors.half_life)
+        seconds, squares = self._squares.events * left, self._squares.exposure * left
         if services < 2.0 or seconds <= 0.0:
             return 1.0
-        squares = self._squares.exposure * self._squares.factor(at, self._priors.half_life)
         mean = seconds / services
         found = max(0.0, squares / services / (mean * mean) - 1.0)
         spread = (SPREAD_WEIGHT + services * found) / (SPREAD_WEIGHT + services)
@@ -215,6 +247,7 @@ class Learner:
                     "pace": _dump(queue.pace),
                     "outbound": _dump(queue.outbound),
                     "arrivals": _dump(queue.arrivals),
+                    "scatter": _dump(queue.scatter),
                 }
                 for name, queue in self._queues.items()
             },
@@ -239,14 +272,28 @@ class Learner:
                 pace=_load(part, "pace"),
                 outbound=_load(part, "outbound"),
                 arrivals=_load(part, "arrivals"),
+                scatter=_load(part, "scatter"),
             )
         return learner
 
     def _queue(self, name: str) -> _Queue:
         return self._queues.setdefault(name, _Queue())
 
-    def _add(self, sums: Faded, at: float, events: float, exposure: float) -> None:
-        sums.fade(at, self._priors.half_life)
+    def _ended(self, sums: Faded, at: float, events: float, seconds: float) -> None:
+        """Something that lasted ``seconds`` has ended."""
+        priors = self._priors
+        sums.fade(at, priors.half_life)
+        self._add(sums, at, events, sums.remembered(seconds, priors.half_life, priors.most))
+
+    def _add(
+        self,
+        sums: Faded,
+        at: float,
+        events: float,
+        exposure: float,
+        half_life: float | None = None,
+    ) -> None:
+        sums.fade(at, half_life or self._priors.half_life)
         if events:
             sums.shrink(self._priors.most)
         sums.events += events
@@ -260,7 +307,7 @@ def _duration(seconds: float) -> float:
 
 
 def _dump(sums: Faded) -> list[float]:
-    return [sums.events, sums.exposure, sums.at]
+    return [sums.events, sums.exposure, sums.at, sums.span]
 
 
 def _mapping(data: object, where: str) -> Mapping[object, object]:
@@ -271,7 +318,7 @@ def _mapping(data: object, where: str) -> Mapping[object, object]:
 
 def _load(data: Mapping[object, object], name: str) -> Faded:
     numbers = data.get(name)
-    if not isinstance(numbers, list) or len(numbers) != 3:
+    if not isinstance(numbers, list) or len(numbers) != 4:
         raise BadMemory(name)
     if not all(isinstance(n, int | float) and not isinstance(n, bool) for n in numbers):
         raise BadMemory(name)

@@ -10,12 +10,14 @@ from dataclasses import dataclass
 class Faded:
     """Events over exposure (calls over seconds), both forgotten exponentially by time.
 
-    ``at``: the moment the sums are valid for. Time that runs backwards counts as no time.
+    ``at``: the moment the sums are valid for. ``span``: the seconds they cover, forgotten alike.
+    Time that runs backwards counts as no time.
     """
 
     events: float = 0.0
     exposure: float = 0.0
     at: float = 0.0
+    span: float = 0.0
 
     def fade(self, at: float, half_life: float) -> None:
         """Bring the sums to ``at``."""
@@ -25,6 +27,7 @@ class Faded:
             left = 2.0 ** (-(at - self.at) / half_life)
             self.events *= left
             self.exposure *= left
+            self.span = self.span * left + (at - self.at)
             self.at = at
 
     def shrink(self, most: float) -> None:
@@ -32,6 +35,16 @@ class Faded:
         left = 1.0 - 1.0 / most
         self.events *= left
         self.exposure *= left
+        self.span *= left
+
+    def remembered(self, seconds: float, half_life: float, most: float) -> float:
+        """What is still to be counted of an exposure of ``seconds`` that ends now: its beginning
+        would by now be partly forgotten, had it been counted as it went. Without this, time in
+        progress counted on top would be counted twice, and rates come out too low."""
+        forgetting = math.log(2.0) / half_life
+        if self.span > 0.0:
+            forgetting += self.events / self.span / most
+        return -math.expm1(-forgetting * seconds) / forgetting
 
     def factor(self, at: float, half_life: float) -> float:
         """What is left of the sums at ``at``, without changing them."""
@@ -42,5 +55,6 @@ class Faded:
             math.isfinite(self.events)
             and math.isfinite(self.exposure)
             and math.isfinite(self.at)
-            and min(self.events, self.exposure) >= 0
+            and math.isfinite(self.span)
+            and min(self.events, self.exposure, self.span) >= 0
         )

@@ -39,6 +39,20 @@ def predict(state: QueueState, rates: Rates) -> Prediction | None:
     Poisson releases. c follows `releases`. The quantiles are those of the gamma distribution
     with the same mean and variance, to which what is not known of the rates has been added.
     """
+    return _predict(state, rates, 0.0)
+
+
+def predict_served(state: QueueState, rates: Rates) -> Prediction | None:
+    """The wait of those who are served, of callers who hang up as others do: for comparing with
+    waits that were measured, and to learn from them. Not to be announced.
+
+    Given that a caller outstays the wait, each step of it has been shortened by that caller's
+    own patience: its rate is c + (i + 1) * patience.
+    """
+    return _predict(state, rates, rates.patience)
+
+
+def _predict(state: QueueState, rates: Rates, own: float) -> Prediction | None:
     if state.agents == 0:
         return None
     behind_free = state.ahead - state.free
@@ -47,12 +61,13 @@ def predict(state: QueueState, rates: Rates) -> Prediction | None:
     flow = releases(state, rates)
     sums = _Sums()
     impatient = 1.0 - state.kept / state.ahead if state.ahead else 1.0
-    _walk(behind_free, flow, rates.patience * impatient, sums)
+    _walk(behind_free, flow, rates.patience * impatient, own, sums)
     mean = sums.time
     dispersion = _dispersion(rates.service_spread, rates.service * mean)
     variance = sums.variance + (dispersion - 1.0) * sums.served_variance
     variance += (rates.capacity_error * sums.by_capacity) ** 2
     variance += (rates.patience_error * sums.by_patience) ** 2
+    variance *= rates.scatter
     sd = math.sqrt(max(0.0, variance))
     return Prediction(mean, sd, _gamma_quantile(mean, sd, 0.0), _gamma_quantile(mean, sd, Z90))
 
@@ -68,8 +83,9 @@ class _Sums:
     by_patience: float = 0.0
 
 
-def _walk(ahead: int, flow: Releases, patience: float, sums: _Sums) -> None:
-    """Follow the line down: ``ahead + 1`` departures are to happen. A boundary (a known release,
+def _walk(ahead: int, flow: Releases, patience: float, own: float, sums: _Sums) -> None:
+    """Follow the line down: ``ahead + 1`` departures are to happen; ``own``: what the caller's
+    own patience adds to the rate of each, given that it lasts (`predict_served`). A boundary (a known release,
     or a new rate) that falls into a step takes over what is left of the step."""
     points, segments = list(flow.points), flow.segments
     segment, point = 0, 0
@@ -79,6 +95,8 @@ def _walk(ahead: int, flow: Releases, patience: float, sums: _Sums) -> None:
         before = max(0.0, math.ceil(left - 1e-9) - 1.0)
         step = left - before
         hang_up = before * patience
+        if rate + hang_up > 0.0:
+            hang_up += own
         total = rate + hang_up
         boundary = segments[segment + 1][0] if segment + 1 < len(segments) else math.inf
         known = point < len(points) and points[point] < boundary

@@ -16,6 +16,7 @@ class Rates:
     ``outbound_service``: 1 / (talk + wrap-up) of a notice call.
     ``service_spread``: squared coefficient of variation of service times (1: exponential).
     ``pace``: calls this queue really got, over those the other rates would have given it.
+    ``scatter``: square errors of earlier predictions, over the variances they came with.
     ``capacity_error``, ``patience_error``: relative standard deviation of what was learned.
     """
 
@@ -25,6 +26,7 @@ class Rates:
     outbound_service: float = 1 / 300
     service_spread: float = 1.0
     pace: float = 1.0
+    scatter: float = 1.0
     capacity_error: float = 0.0
     patience_error: float = 0.0
 
@@ -36,6 +38,7 @@ class Rates:
             self.outbound_service,
             self.service_spread,
             self.pace,
+            self.scatter,
             self.capacity_error,
             self.patience_error,
         )
@@ -61,5 +64,7 @@ class Priors:
     patience_seconds: float = 180.0
     patience_weight: float = 5.0
     pace_weight: float = 50.0
+    pace_half_life: float = 7200.0
+    scatter_weight: float = 50.0
     half_life: float = 7200.0
     most: float = 500.0
