@@ -122,6 +122,13 @@ class AgentsWatch:
         )
         return tuple(queues for queues in found if queues)
 
+    def serving(self) -> tuple[frozenset[str], ...]:
+        """The callers' queues that each agent who is signed in serves, idle or not."""
+        return tuple(
+            frozenset(queue.removesuffix(names.notices("")) for queue in agent.queues)
+            for agent in self._agents.values()
+        )
+
     def waiting(self) -> tuple[tuple[str, str], ...]:
         """Calls that wait and are not being offered to an agent: unique id and callers' queue."""
         return tuple(

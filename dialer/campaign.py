@@ -17,6 +17,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from dialer.agents_watch import AgentsWatch
 from dialer.breaker import Breaker
 from dialer.eligibility import CampaignRules, campaign_open, may_call
+from dialer.give_way import Inbound, Yield, give_way
 from dialer.limits import CallRate
 from dialer.lines import Line, Lines
 from dialer.pacing import Decision, Limits, Pacer, Snapshot
@@ -30,6 +31,7 @@ from incident.store.campaigns import Campaign, Desired
 from incident.store.do_not_call import WHY as ASKED_NOT
 from incident.store.do_not_call import contact_asked_not
 from incident.store.engine import Store, StoreError
+from incident.store.inbound_load import InboundLoad
 from incident.store.incidents import ActiveIncident
 from pbx import names
 
@@ -47,7 +49,9 @@ _STALE_SECONDS = 10.0
 
 @dataclass(slots=True)
 class Floor:
-    """What all campaigns of this process share."""
+    """What all campaigns of this process share. ``loads``: fresh news of how busy the hotlines
+    are; ``give_way_above``: so many callers may wait for agents whom notice calls need, too (None:
+    notice calls never give way)."""
 
     store: Store
     lines: Lines
@@ -56,9 +60,21 @@ class Floor:
     placer: Placer
     rates: dict[str, CallRate] = field(default_factory=dict)
     breakers: dict[tuple[str, str], Breaker] = field(default_factory=dict)
+    loads: tuple[InboundLoad, ...] = ()
+    give_way_above: int | None = None
 
     def breaker(self, campaign: str, queue: str) -> Breaker:
         return self.breakers.setdefault((campaign, queue), Breaker())
+
+    def gives_way(self, queue: str) -> Yield | None:
+        """Whether callers come first at this moment."""
+        if self.give_way_above is None:
+            return None
+        waiting = Counter(at for call, at in self.watch.waiting() if self.lines.get(call) is None)
+        # Looked at again here: the store may have been away since they were read.
+        loads = tuple(load for load in self.loads if load.fresh(time.time()))
+        inbound = Inbound(loads, waiting, self.give_way_above)
+        return give_way(queue, self.watch.serving(), inbound)
 
     def needs(self, now: float) -> Counter[str]:
         """Calls by queue for which an idle agent will be needed."""
@@ -239,6 +255,10 @@ class Runner:
         held = self._floor.breaker(self.campaign.id, state.queue).held(now)
         if held is not None:
             state.report = LanguageReport(state.queue, 0, self._held_words(*held), {})
+            return
+        yielding = self._floor.gives_way(state.queue)
+        if yielding is not None:
+            state.report = LanguageReport(state.queue, 0, yielding.reason, dict(yielding.numbers))
             return
         decision = self._pacer.decide(self._snapshot(state.queue, now))
         if decision.dial > 0:

@@ -50,6 +50,7 @@ from incident.store import campaigns
 from incident.store.attempts import abandonment
 from incident.store.campaigns import Campaign, Desired
 from incident.store.engine import Store, StoreError, migrate, open_store
+from incident.store.inbound_load import fresh_loads
 from incident.store.incidents import UnknownIncident, active_incident
 from pbx.ami import AmiClient, Timing
 from pbx.render import read_secrets
@@ -117,7 +118,15 @@ class DialerService:
             changed=self._nudge,
         )
         placer = Placer(self._ami, self._tracker, self._recovery.check)
-        self._floor = Floor(store, self._lines, self._watch, self._recovery, placer)
+        load = settings.load
+        self._floor = Floor(
+            store,
+            self._lines,
+            self._watch,
+            self._recovery,
+            placer,
+            give_way_above=load.give_way_waiting if load.give_way else None,
+        )
         self._runners: dict[str, Runner] = {}
         self._reasons: dict[str, str] = {}
         self._published: dict[str, tuple[Any, ...]] = {}
@@ -189,6 +198,7 @@ class DialerService:
         while True:
             try:
                 await self._converge()
+                self._floor.loads = await fresh_loads(self._store, time.time())
             except (StoreError, SQLAlchemyError, OSError) as error:
                 log.warning("the store cannot be read now (%s)", type(error).__name__)
             try:
