@@ -182,6 +182,22 @@ async def place_by_phone(store: Store, incident: str, phone_hash: bytes) -> Plac
         return None if row is None else place_of(row)
 
 
+async def place_by_call(store: Store, call_id: str) -> Place | None:
+    """The living place that was asked for in a call (Asterisk's unique id).
+
+    A caller who is on the line again, after a crash say, has it all the same: while they wait
+    there it needs no placeholder, and once they talk with an agent it is to be cancelled.
+    """
+    async with store.read() as session:
+        row = await session.scalar(
+            select(CallbackRow)
+            .where(CallbackRow.call_id == call_id, CallbackRow.state.in_(LIVING))
+            .order_by(CallbackRow.id)
+            .limit(1)
+        )
+        return None if row is None else place_of(row)
+
+
 async def known_tokens(store: Store, tokens: Iterable[str]) -> frozenset[str]:
     """Which of these tokens the store has a place for, whatever its state."""
     wanted = list(tokens)

@@ -1,0 +1,10 @@
+"""A kept place is neither jumped nor lost: the rules, over random schedules (see kept_line)."""
+
+from __future__ import annotations
+
+from hypothesis import settings
+
+from tests.kept_line import MemoryBook, machine
+
+TestKeptPlaces = machine(MemoryBook).TestCase
+TestKeptPlaces.settings = settings(max_examples=120, stateful_step_count=40, deadline=None)
