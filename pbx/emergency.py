@@ -5,10 +5,13 @@ folder. It needs no service and no database: the essentials are said, a call-bac
 into a sealed file, and in every other case, whatever goes wrong here, the caller goes on to wait
 for an agent.
 
+A caller who comes out of the line to keep the place there (BL_KEPT, BL_RANK) is asked for the
+number at once.
+
 It leaves BL_LANGUAGE (always one of the incident's languages, once the pack could be read) and
-BL_NEXT: ``queue``, or ``hangup`` after a call-back number was taken. Exit status: 0, also after
-a hang-up; 1 when something failed (AGISTATUS is FAILURE then), with one line on standard error
-that holds no personal data.
+BL_NEXT: ``queue``, or ``kept`` after a call-back number was taken; the dialplan then holds the
+place of BL_KEPT and BL_RANK (milliseconds). Exit status: 0, also after a hang-up; 1 when something
+failed (AGISTATUS is FAILURE then), with one line on standard error that holds no personal data.
 """
 
 from __future__ import annotations
@@ -18,6 +21,8 @@ import re
 import signal
 import sys
 import time
+import uuid
+from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, Final
 
@@ -58,30 +63,51 @@ def e164(digits: str) -> str | None:
     return None
 
 
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A place in line; ``rank``: since when, Unix seconds."""
+
+    token: str
+    rank: float
+
+
+def place_of(token: str, rank: str) -> Place | None:
+    """What BL_KEPT and BL_RANK say, if they say anything."""
+    if not re.fullmatch(r"[0-9a-f]{32}", token):
+        return None
+    return Place(token, int(rank) / 1000 if re.fullmatch(r"[0-9]{1,15}", rank) else time.time())
+
+
 class EmergencyCall:
     """One caller. ``language`` is "" until it is known."""
 
-    def __init__(self, agi: AGI, home: Home, pack: EmergencyPack, language: str) -> None:
+    def __init__(
+        self, agi: AGI, home: Home, pack: EmergencyPack, language: str, place: Place | None = None
+    ) -> None:
         self._agi = agi
         self._home = home
         self._pack = pack
+        self._place = place
         self._language = ""
         if language in pack.languages:
             self._choose(language)
 
     def run(self) -> str:
-        """The whole conversation; gives what comes next, ``queue`` or ``hangup``."""
-        if not self._language:
-            self._ask_language()
-        self._tell_essentials()
-        wants_callback = self._offer_callback()
+        """The whole conversation; gives what comes next, ``queue`` or ``kept``."""
+        if self._place is None:
+            if not self._language:
+                self._ask_language()
+            self._tell_essentials()
+        wants_callback = self._place is not None or self._offer_callback()
         if not self._language:
             self._choose(self._pack.languages[0])
         if wants_callback and (phone := self._take_number()):
             self._spool(phone)
+            # The place counts from here on, whether or not the caller hears us out.
+            self._agi.set_variable(names.NEXT, "kept")
             self._play(texts.THANKS, _ANY_KEY)
             self._play(texts.GOODBYE, _ANY_KEY)
-            return "hangup"
+            return "kept"
         self._play(texts.TO_AGENT, _ANY_KEY)
         return "queue"
 
@@ -137,15 +163,22 @@ class EmergencyCall:
     def _spool(self, phone: str) -> None:
         from incident.privacy import seal_for  # noqa: PLC0415 - slow to import, seldom needed
 
+        place = self._place or Place(uuid.uuid4().hex, time.time())
+        if self._place is None:
+            self._agi.set_variable(names.KEPT, place.token)
+            self._agi.set_variable(names.RANK, str(int(place.rank * 1000)))
         request = CallbackRequest(
             incident=self._pack.incident,
             language=self._language,
             phone=phone,
             requested_at=time.time(),
             call_id=str(self._agi.env.get("agi_uniqueid", "")),
+            token=place.token,
+            rank=place.rank,
         )
         sealed = seal_for(self._pack.public_key, request.to_bytes())
-        write_spooled(self._home.callback_spool, self._pack.incident, sealed)
+        # Under the token: whoever takes this over finds the place that is held already.
+        write_spooled(self._home.callback_spool, self._pack.incident, sealed, place.token)
 
     def _play(self, name: str, keys: str, language: str | None = None) -> str:
         """The key that interrupted the prompt, or "". A prompt that is not there is left out:
@@ -211,8 +244,9 @@ def serve(home: Home, agi: AGI) -> None:
     agi.set_variable(names.NEXT, "queue")
     incident = str(agi.get_variable(names.INCIDENT))
     language = str(agi.get_variable(names.LANGUAGE))
+    place = place_of(str(agi.get_variable(names.KEPT)), str(agi.get_variable(names.RANK)))
     pack = read_emergency_pack(home, incident)
-    then = EmergencyCall(agi, home, pack, language).run()
+    then = EmergencyCall(agi, home, pack, language, place).run()
     agi.set_variable(names.NEXT, then)
 
 

@@ -5,6 +5,7 @@ The dialplan files use the same words; ``scripts/check`` compares them.
 
 from __future__ import annotations
 
+import re
 from typing import Final
 
 # Channel variables, inbound.
@@ -13,14 +14,28 @@ INCIDENT: Final = "BL_INCIDENT"
 LANGUAGE: Final = "BL_LANGUAGE"
 """Language that the caller chose (en, es); empty before the choice."""
 NEXT: Final = "BL_NEXT"
-"""What the dialplan does after the hotline's AGI: ``queue`` or ``hangup``.
+"""What the dialplan does after the hotline's AGI: ``queue``, ``overflow``, ``hangup``, ``kept``
+(the place of BL_KEPT and BL_RANK is held) or, for a caller who was in line, ``back``.
 
 The hotline sets it as its last act. Empty when AGI() returns means that the hotline failed or
-was not there: the emergency path takes the call.
+was not there: the emergency path takes the call. For a placeholder that asks whom to call:
+``dial``, ``leave`` (nobody is to be called any more) or ``ready`` (ask again with an agent).
 """
 
 KEPT: Final = "BL_KEPT"
 """Token (32 hexadecimal digits) of the place in line that a placeholder stands for."""
+RANK: Final = "BL_RANK"
+"""When this person joined the line, milliseconds since 1970: the line stands in its order."""
+CALLER: Final = "BL_CALLER"
+"""The number of a caller in line; the channel's own is empty there, queue_log would keep it."""
+DIAL: Final = "BL_DIAL"
+"""Whom to call back, E.164; set for one call only."""
+TRUNK: Final = "BL_TRUNK"
+"""The PJSIP endpoint to call them through."""
+RING: Final = "BL_RING"
+"""Seconds for which their telephone rings."""
+TRY: Final = "BL_TRY"
+"""Id of the committed attempt."""
 
 WAIT: Final = "BL_WAIT"
 """The channel's language for the first announcement in the line (`pbx.prompts.waits.variant`)."""
@@ -31,6 +46,9 @@ REFERENCE: Final = "BL_REFERENCE"
 """The caller's reference number, once it was given and found; for the outsourcer, if allowed."""
 TELL_LANGUAGE: Final = "BL_TELL_LANGUAGE"
 TELL_REFERENCE: Final = "BL_TELL_REFERENCE"
+
+RELAY: Final = "BL_RELAY"
+"""``1`` when the caller wants an agent by relay service: the agent's telephone is told."""
 
 # Channel variables, outbound.
 ATTEMPT: Final = "BL_ATTEMPT"
@@ -46,7 +64,15 @@ EVENT_REFUSED: Final = "BreachlineRefused"  # Incident: a carrier was told 503
 EVENT_EMERGENCY: Final = "BreachlineEmergency"  # Incident: a call took the emergency path
 EVENT_QUEUE_LEFT: Final = "BreachlineQueueLeft"  # Incident, Status: QUEUESTATUS
 EVENT_PLACE: Final = "BreachlinePlace"  # Token, Call, Rank: just before Queue(), of a placeholder
+EVENT_KEPT_ANSWERED: Final = "BreachlineKeptAnswered"  # Token, Try: somebody answered
+EVENT_KEPT_OVER: Final = "BreachlineKeptOver"  # Token, Try, Status: DIALSTATUS, Cause
+EVENT_KEPT_JOINED: Final = "BreachlineKeptJoined"  # Token, Call, Agent: was still on the line
+EVENT_KEPT_MACHINE: Final = "BreachlineKeptMachine"  # Token: the agent heard a machine
 
+KEPT_FAR: Final = "kept-far"
+KEPT_NEAR: Final = "kept-near"
+"""Contexts of a placeholder's two legs."""
+_PLACEHOLDER: Final = re.compile(rf"Local/([0-9a-f]{{32}})@{KEPT_FAR}-[0-9a-f]+;[12]")
 
 OUTSOURCER: Final = "outsourcer"
 """Stands for an agent's number where the outsourcer took the call."""
@@ -64,6 +90,17 @@ def notices(queue: str) -> str:
     line to a person whom we called, for longer than the two seconds that the agent has.
     """
     return f"{queue}-notices"
+
+
+def placeholder(token: str) -> str:
+    """What is called to make the placeholder of a kept place."""
+    return f"Local/{token}@{KEPT_FAR}/n"
+
+
+def kept_token(channel: str) -> str | None:
+    """The token of the place for which this channel stands; None for every other channel."""
+    match = _PLACEHOLDER.fullmatch(channel)
+    return match[1] if match else None
 
 
 def inbound_endpoint(name: str) -> str:

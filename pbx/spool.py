@@ -29,6 +29,7 @@ _HEADING: Final = b"breachline-callback 1 "
 _INCIDENT: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 _KEY: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:-]{0,79}")
 _PHONE: Final = re.compile(r"\+[1-9][0-9]{6,14}")
+_TOKEN: Final = re.compile(r"[0-9a-f]{32}")
 _MAX_BYTES: Final = 16384
 
 
@@ -54,13 +55,19 @@ class SpoolNotOurs(SpoolError):
 
 @dataclass(frozen=True, slots=True)
 class CallbackRequest:
-    """``phone`` in E.164; ``requested_at`` in Unix seconds; ``call_id`` is the channel's id."""
+    """``phone`` in E.164; ``requested_at`` in Unix seconds; ``call_id`` is the channel's id.
+
+    ``token``: of the placeholder that holds the place, "" where none does. ``rank``: when the
+    caller joined the line, ``not_before``: from when on to call; Unix seconds."""
 
     incident: str
     language: str
     phone: str
     requested_at: float
     call_id: str
+    token: str = ""
+    rank: float | None = None
+    not_before: float = 0.0
 
     def to_bytes(self) -> bytes:
         """What is sealed."""
@@ -154,9 +161,14 @@ def _parse(data: bytes) -> CallbackRequest:
         phone=str(fields["phone"]),
         requested_at=float(fields["requested_at"]),
         call_id=str(fields["call_id"]),
+        token=str(fields.get("token", "")),
+        rank=None if fields.get("rank") is None else float(fields["rank"]),
+        not_before=float(fields.get("not_before", 0.0)),
     )
     if not _PHONE.fullmatch(request.phone):
         raise ValueError("no telephone number")
+    if request.token and not _TOKEN.fullmatch(request.token):
+        raise ValueError("no token")
     return request
 
 

@@ -8,10 +8,11 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 
 import pytest
 
@@ -66,10 +67,11 @@ def run(
     incident: str = "northwind",
     language: str = "",
     name: bytes = b"unknown",
+    variables: Mapping[str, str] = MappingProxyType({}),
 ) -> Call:
     """Plays Asterisk. ``keys`` gives what the caller presses at a prompt ("" for nothing), as
     ``language/name``; at ``wait`` after it; HANG_UP ends the call there."""
-    call = Call(variables={"BL_INCIDENT": incident, "BL_LANGUAGE": language})
+    call = Call(variables={"BL_INCIDENT": incident, "BL_LANGUAGE": language, **variables})
     with script(home) as process:
         assert process.stdin is not None
         assert process.stdout is not None
@@ -179,7 +181,7 @@ def test_a_number_is_taken_sealed_and_the_call_ends(home: Home) -> None:
         "es/goodbye",
     ]
     assert call.said == ["8005550123"]
-    assert call.variables["BL_NEXT"] == "hangup"
+    assert call.variables["BL_NEXT"] == "kept"
     assert call.variables["BL_LANGUAGE"] == "es"
     assert call.variables["CHANNEL(language)"] == "es"
     assert (call.status, call.complaint) == (0, "")
@@ -191,6 +193,53 @@ def test_a_number_is_taken_sealed_and_the_call_ends(home: Home) -> None:
         "+18005550123",
     )
     assert request.call_id == "1795465890.61"
+    # The dialplan holds the place under the very token that the hotline will read.
+    assert request.token == call.variables["BL_KEPT"] == path.stem
+    assert request.rank == pytest.approx(int(call.variables["BL_RANK"]) / 1000, abs=0.002)
+
+
+PLACE = {"BL_KEPT": "0123456789abcdef0123456789abcdef", "BL_RANK": "1795465000123"}
+
+
+def test_who_was_in_line_is_asked_for_the_number_alone_and_keeps_the_place(home: Home) -> None:
+    call = run(
+        home,
+        script_of(en__callback_enter_number="2025550123", en__callback_confirm="1"),
+        language="en",
+        variables=PLACE,
+    )
+    assert call.played == [
+        "en/callback-enter-number",
+        "en/callback-confirm",
+        "en/callback-thanks",
+        "en/goodbye",
+    ]
+    assert call.variables["BL_NEXT"] == "kept"
+    (path,) = list_spooled(home.callback_spool)
+    request = read_spooled(path, {"northwind": KEY})
+    assert (request.token, request.rank) == (PLACE["BL_KEPT"], 1795465000.123)
+
+
+def test_who_was_in_line_and_gives_no_number_goes_back_to_it(home: Home) -> None:
+    call = run(home, script_of(), language="en", variables=PLACE)
+    assert call.played[0] == "en/callback-enter-number"
+    assert call.variables["BL_NEXT"] == "queue"
+    assert list_spooled(home.callback_spool) == ()
+
+
+def test_the_place_counts_also_for_who_hangs_up_while_thanked(home: Home) -> None:
+    call = run(
+        home,
+        script_of(
+            en__callback_enter_number="2025550123",
+            en__callback_confirm="1",
+            en__callback_thanks=HANG_UP,
+        ),
+        language="en",
+        variables=PLACE,
+    )
+    assert call.variables["BL_NEXT"] == "kept"
+    assert len(list_spooled(home.callback_spool)) == 1
 
 
 def test_a_caller_who_presses_nothing_hears_everything_and_waits(home: Home) -> None:
