@@ -11,7 +11,7 @@ from typing import Annotated, Final
 
 import typer
 
-from console.door import Bar, Refused, err, run
+from console.door import Bar, err, run
 from console.drill_report import Watch, as_json, print_drill
 from console.drill_stage import Crew, drill_scene, own_home, write_drill_settings
 from console.stage import Addresses
@@ -125,7 +125,8 @@ def surge(
         json_file.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
     verdict = next(iter(found.values()))[1]
     if not verdict.ready:
-        raise Refused(str(verdict))
+        err.print(str(verdict), soft_wrap=True)
+        raise typer.Exit(1)
 
 
 def _range(talk: str) -> tuple[int, int]:

@@ -38,27 +38,27 @@ class Watch:
 
     def __call__(self, now: Now) -> None:
         line = (
-            f"{now.seconds:4.0f} s  {now.what}: {now.placed}/{now.calls} placed, "
-            f"{now.on_the_line} on the line, {now.waiting} waiting, {now.talking} with an agent, "
-            f"{now.places} places kept, {now.ended} ended"
+            f"{now.seconds:4.0f} s  {now.what}: {now.placed}/{now.calls} calls, {now.redials} "
+            f"redials, {now.on_the_line} on the line, {now.waiting} waiting, {now.talking} with "
+            f"an agent, {now.places} places kept, {now.ended} ended"
         )
         if err.is_terminal:
             self._screen.update(Text(line))
         elif now.what != self._what or time.monotonic() - self._printed >= QUIET:
             self._printed, self._what = time.monotonic(), now.what
-            err.print(line)
+            err.print(line, soft_wrap=True)
 
 
 def print_drill(runs: Mapping[str, tuple[Figures, Verdict]]) -> None:
     """The figures, side by side for several runs, and each verdict."""
     figures = [found for found, _ in runs.values()]
     out.print(_side_by_side(list(runs), [_rows(each) for each in figures]))
-    for name, (found, _) in runs.items():
-        out.print(_parts_table(f"Machine, {name}" if len(runs) > 1 else "Machine", found))
+    for name, (found, verdict) in runs.items():
+        of = f", {name}" if len(runs) > 1 else ""
+        out.print(_parts_table(f"Machine{of}", found))
         if found.silences:
-            out.print(_silence_table(found))
-    for name, (_, verdict) in runs.items():
-        out.print(f"{name}: {verdict}" if len(runs) > 1 else f"verdict: {verdict}", soft_wrap=True)
+            out.print(_silence_table(f"Longest silences{of}", found))
+        out.print(f"{name}: {verdict.word}" if of else verdict.word, style="bold")
         for reason in verdict.reasons:
             out.print(f"  {reason}", soft_wrap=True)
 
@@ -116,17 +116,17 @@ def _rows(found: Figures) -> dict[str, str]:
 
 def _parts_table(title: str, found: Figures) -> Table:
     return table(
-        title,
+        f"{title}: memory in MB, processor in % of one core",
         (
             "part",
-            "MB before",
-            "peak",
-            "after",
-            "growing",
-            "% core before",
-            "during",
-            "peak",
-            "after",
+            "MB at first",
+            "most",
+            "at last",
+            "grows",
+            "% at first",
+            "mean",
+            "most",
+            "at last",
         ),
         [
             (
@@ -150,10 +150,10 @@ def _parts_table(title: str, found: Figures) -> Table:
     )
 
 
-def _silence_table(found: Figures) -> Table:
+def _silence_table(title: str, found: Figures) -> Table:
     longest = sorted(found.silences or (), key=lambda each: -each.seconds)[:10]
     return table(
-        "Longest silences",
+        title,
         ("where", "seconds", "at", "into the call"),
         [
             (each.where, round(each.seconds, 1), round(each.at, 1), round(each.into, 1))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import shutil
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -17,7 +18,7 @@ from drill.agents import sign_in
 from drill.network import Habits
 from drill.surge import Scene
 from incident.home import Home
-from incident.settings import Settings, load_settings
+from incident.settings import load_settings
 from pbx.ami import AmiClient
 from pbx.render import check_home, read_secrets
 from pbx.runtime.part import PartEvent
@@ -28,10 +29,12 @@ MARK: Final = ".drill"
 INCIDENT: Final = "northwind"
 FINGERS: Final = 4
 FIRST_AGENT: Final = 1001
-WATCHED: Final = ("asterisk", "hotline", "dialer", "public network")
+DRILL: Final = "this drill"
+WATCHED: Final = ("asterisk", "hotline", "dialer", "public network", DRILL)
 
 OFF: Final[dict[str, dict[str, str]]] = {
     "waiting": {"estimate": "false", "keep_place": "false"},
+    "load": {"shed": "false", "overflow": "false", "give_way": "false"},
 }
 """Settings of the plain hotline: music and an agent, nothing else."""
 
@@ -72,7 +75,6 @@ def write_drill_settings(home: Home, at: Addresses, crew: Crew, *, off: bool) ->
         sections = [
             f"\n[{name}]\n" + "".join(f"{key} = {value}\n" for key, value in keys.items())
             for name, keys in OFF.items()
-            if name in Settings.model_fields
         ]
         with home.settings_file.open("a", encoding="utf-8") as file:
             file.write("".join(sections))
@@ -140,7 +142,7 @@ async def _scene(stage: Stage, stack: AsyncExitStack) -> Scene:
         pbx_address=network.pbx,
         ports=(network.rtp_first, network.rtp_last),
         parts=WATCHED,
-        pid=stage.supervisor.pid,
+        pid=lambda part: os.getpid() if part == DRILL else stage.supervisor.pid(part),
     )
 
 

@@ -54,10 +54,6 @@ class CalledBack:
         """By number."""
         return self._rings
 
-    def joined(self, number: str) -> bool:
-        """Whether this person has heard an agent when called back."""
-        return any(ring.agent_at is not None for ring in self._rings.get(number, ()))
-
     def _rang(self, event: Event) -> None:
         number = event.get("Exten")
         if event.get("Channel").startswith(self._prefix) and _NUMBER.fullmatch(number):

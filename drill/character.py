@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import math
 import random
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
 from drill.people import LINES, Behaviour
+from incident.plan import Choice, Plan
 
 AREAS: Final[tuple[int, ...]] = (
     201,
@@ -75,19 +76,36 @@ AREAS: Final[tuple[int, ...]] = (
 )
 """Area codes of callers; with the lines of a behaviour, enough for some thousands of numbers."""
 
-LANGUAGE_KEYS: Final[Mapping[str, str]] = {"en": "1", "es": "2"}
-
-SELF_SERVICE: Final[Mapping[tuple[str, ...], float]] = {
-    ("1",): 5,
-    ("3", "1"): 3,
-    ("3", "2"): 2,
-    ("3", "4"): 1,
-    ("4",): 2,
-    ("1", "4"): 1,
-}
-"""Ways to an answer in the sample plan's menus, with weights."""
-
 _UNANSWERED: Final = (Behaviour.NO_ANSWER, Behaviour.BUSY, Behaviour.MACHINE)
+
+
+@dataclass(frozen=True, slots=True)
+class Ways:
+    """How a plan's menus are gone through. ``languages``: each with its key ("" where there is
+    nothing to choose); ``agent``: keys to an agent; ``answers``: keys to each answer."""
+
+    languages: tuple[tuple[str, str], ...]
+    agent: tuple[str, ...]
+    answers: tuple[tuple[str, ...], ...]
+
+
+def ways_of(plan: Plan) -> Ways:
+    """Find them. Raises ValueError for a plan in which no key leads to an agent or an answer."""
+    main = plan.menus["main"].choices
+    found: list[tuple[tuple[str, ...], Choice]] = [((key,), choice) for key, choice in main.items()]
+    found += [
+        ((key, second), choice)
+        for key, way in main.items()
+        if way.menu is not None
+        for second, choice in plan.menus[way.menu].choices.items()
+    ]
+    agents = [keys for keys, choice in found if choice.agent]
+    answers = tuple(keys for keys, choice in found if choice.answer is not None)
+    if not agents or not answers:
+        raise ValueError("no key of the main menu leads to an agent, or none to an answer")
+    several = len(plan.languages) > 1
+    keys = (str(number) if several else "" for number in range(1, len(plan.languages) + 1))
+    return Ways(tuple(zip(plan.languages, keys, strict=True)), agents[0], answers)
 
 
 class Patience(StrEnum):
@@ -101,6 +119,7 @@ class Patience(StrEnum):
 class Temper:
     """The public's habits. Shares are of one; times in seconds.
 
+    ``other_language``: share of callers who choose another language than the first.
     ``accepts``: share of those who want an agent that take a call-back when it is offered;
     ``reached``: share of them whose telephone is answered when they are called back (37 % and
     93 %: Hathaway and others, on call-backs in contact centres). ``redials``: share of those who
@@ -108,7 +127,7 @@ class Temper:
     """
 
     self_service: float = 0.60
-    spanish: float = 0.25
+    other_language: float = 0.25
     patience: float = 180.0
     patience_shape: Patience = Patience.EXPONENTIAL
     accepts: float = 0.37
@@ -133,28 +152,32 @@ class Character:
     redial_after: float | None
 
 
-def draw(count: int, temper: Temper, seed: int) -> Iterator[Character]:
-    """Draw callers with numbers of their own. Raises ValueError for more than there are numbers."""
+def draw(count: int, ways: Ways, temper: Temper, seed: int) -> Iterator[Character]:
+    """Draw callers with numbers of their own; ways to answers are tried the more often the shorter
+    they are. Raises ValueError for more than there are numbers."""
     rng = random.Random(seed)  # noqa: S311 - a simulation, not a secret
     persons = _numbers(rng, (Behaviour.PERSON,))
     others = _numbers(rng, _UNANSWERED)
+    weights = [1 / len(keys) ** 2 for keys in ways.answers]
     if count > len(persons):
         raise ValueError(f"there are no more than {len(persons)} fictional callers")
     for _ in range(count):
         agent = rng.random() >= temper.self_service
         accepts = rng.random() < temper.accepts
         reached = rng.random() < temper.reached or not others
-        language = "es" if rng.random() < temper.spanish else "en"
+        first, *rest = ways.languages
+        other = rng.random() < temper.other_language and rest
+        language, key = rng.choice(rest) if other else first
         patience = _patience(rng, temper)
         # Half take the first offer, before or as the music begins; half after some music.
         after = rng.uniform(8, 16) if rng.random() < 0.5 else rng.uniform(16, 60)
         redial = rng.expovariate(1 / temper.redial_after) if temper.redial_after else 0.0
-        way = ("0",) if agent else rng.choices(list(SELF_SERVICE), list(SELF_SERVICE.values()))[0]
+        way = ways.agent if agent else rng.choices(ways.answers, weights)[0]
         yield Character(
             number=(persons if reached or not (agent and accepts) else others).pop(),
             language=language,
             agent=agent,
-            keys=_paced(rng, (LANGUAGE_KEYS[language], *way)),
+            keys=_paced(rng, ((key, *way) if key else way)),
             stay=rng.uniform(5, 20),
             patience=patience,
             accepts_after=min(after, patience) if agent and accepts else None,
@@ -176,6 +199,6 @@ def _patience(rng: random.Random, temper: Temper) -> float:
 
 
 def _paced(rng: random.Random, keys: tuple[str, ...]) -> tuple[tuple[float, str], ...]:
-    """People press the language soon, and listen to a part of each menu."""
+    """People press their first key soon, and listen to a part of each further menu."""
     first, *rest = keys
     return ((rng.uniform(1, 5), first), *((rng.uniform(2, 8), key) for key in rest))

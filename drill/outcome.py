@@ -29,6 +29,8 @@ class Evidence:
     rings: Mapping[str, list[Ring]]
     gaps: Mapping[str, list[Gap]] | None
     began: float
+    planned: int
+    late: float
     target: float
     left_open: int
     uses: Mapping[str, Use]
@@ -56,8 +58,10 @@ def figures_of(seen: Evidence) -> Figures:
     ends = Counter(story.end for story in seen.stories)
     promises = list(_promises(seen, noted, asked))
     return Figures(
+        planned=seen.planned,
         calls=len(seen.stories),
         redials=sum(story.again for story in seen.stories),
+        late=seen.late,
         busy=ends[End.REFUSED],
         dropped=ends[End.DROPPED] + ends[End.CALLED_BACK] - len(asked),
         self_service=sum(

@@ -13,7 +13,7 @@ from typing import Final
 
 from drill.books import Books, Kept, read_books
 from drill.called_back import CalledBack
-from drill.character import Character, Temper, draw
+from drill.character import Character, Temper, draw, ways_of
 from drill.line import Line, Lines
 from drill.listening import Ears, Gap, Listener, NotPermitted
 from drill.machine import Meter
@@ -75,6 +75,7 @@ class Now:
     seconds: float
     what: str
     placed: int
+    redials: int
     calls: int
     on_the_line: int
     waiting: int
@@ -100,7 +101,7 @@ class Surge:
         self._tasks: set[asyncio.Task[None]] = set()
         self._began = time.time()
         self._what = "watching the idle machine"
-        self._places = 0
+        self._late = 0.0
 
     async def run(self, stop: asyncio.Event) -> Figures:
         """Until every call and call-back has ended and the machine was watched for a while.
@@ -145,6 +146,8 @@ class Surge:
                     rings=self._called_back.rings,
                     gaps=heard,
                     began=first,
+                    planned=influx.calls,
+                    late=self._late,
                     target=influx.target,
                     left_open=len(channels),
                     uses=self._meter.uses(began=first, ended=last),
@@ -179,13 +182,15 @@ class Surge:
 
     async def _influx_of_calls(self, stop: asyncio.Event) -> None:
         influx = self._influx
-        people = draw(influx.calls, influx.temper, influx.seed)
+        ways = ways_of(self._scene.incident.plan)
+        people = draw(influx.calls, ways, influx.temper, influx.seed)
         begin = asyncio.get_running_loop().time()
         times = arrivals(influx.shape, influx.calls, influx.seconds, influx.seed)
         for at, character in zip(times, people, strict=True):
             await _until(stop, begin + at - asyncio.get_running_loop().time())
             if stop.is_set():
                 return
+            self._late = max(self._late, asyncio.get_running_loop().time() - begin - at)
             task = asyncio.create_task(self._caller(character), name="drill:caller")
             self._tasks.add(task)
 
@@ -238,16 +243,18 @@ class Surge:
     def _now(self) -> Now:
         phases = Counter(story.phase for story in self._stories)
         asked = [story for story in self._stories if story.end is End.CALLED_BACK]
-        joined = sum(self._called_back.joined(story.character.number) for story in asked)
+        rings = self._called_back.rings
+        served = sum(story.character.number in rings for story in asked)
         return Now(
             seconds=time.time() - self._began,
             what=self._what,
-            placed=len(self._stories),
+            placed=sum(not story.again for story in self._stories),
+            redials=sum(story.again for story in self._stories),
             calls=self._influx.calls,
             on_the_line=self._lines.open,
             waiting=phases[Phase.WAITING] + phases[Phase.KEEPING],
             talking=phases[Phase.AGENT] + self._called_back.talking,
-            places=len(asked) - joined,
+            places=len(asked) - served,
             ended=phases[Phase.OVER],
         )
 

@@ -27,8 +27,10 @@ class Silence:
 class Figures:
     """What a drill came to. Counts are of calls unless said otherwise; shares are of one.
 
-    ``calls``: placed, first ones and ``redials`` after giving up. ``busy``: never answered.
-    ``dropped``: ended by the other side before the caller had what was wanted.
+    ``planned``: first calls that were asked for; ``calls``: placed, first ones and ``redials``
+    after giving up. ``late``: seconds by which the drill placed a call too late, at worst.
+    ``busy``: never answered. ``dropped``: ended by the other side before the caller had what was
+    wanted.
     ``wanted_agent``: asked for an agent; of these ``answered`` heard one, ``gave_up`` hung up
     waiting, ``asked`` took a call-back instead. ``in_time``: answered within ``target`` seconds.
     ``waits``: seconds from asking for an agent to hearing one, of those who were answered.
@@ -40,8 +42,10 @@ class Figures:
     ``left_open``: calls that the PBX still had when everybody had hung up.
     """
 
+    planned: int
     calls: int
     redials: int
+    late: float
     busy: int
     dropped: int
     self_service: int
@@ -102,6 +106,7 @@ class Limits:
     15 % still is that promise. Memory in MB and processor in % of one core, on the quiet machine
     after the last call: growth of a part that goes on, and what an idle part takes.
     ``memory_left``: MB that a part may keep from before the first call to after the last.
+    ``late``: seconds; a drill that cannot keep up itself says nothing about the system.
     """
 
     service_level: float = 0.80
@@ -110,6 +115,7 @@ class Limits:
     memory_growth: float = 4.0
     memory_left: float = 96.0
     processor_idle: float = 5.0
+    late: float = 3.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,6 +141,10 @@ class Verdict:
     def ready(self) -> bool:
         return not self.reasons
 
+    @property
+    def word(self) -> str:
+        return "ready" if self.ready else "not ready, because:"
+
     def __str__(self) -> str:
         if self.ready:
             return "ready"
@@ -145,14 +155,31 @@ class Verdict:
 
 def judge(figures: Figures, limits: Limits) -> Verdict:
     """Hold the figures against the limits: what failed first, then what was too slow."""
-    reasons = [*_failures(figures), *_machine(figures.uses, limits), *_service(figures, limits)]
-    return Verdict(tuple(reasons))
+    reasons = (
+        *_influx(figures, limits),
+        *_failures(figures),
+        *_machine(figures.uses, limits),
+        *_service(figures, limits),
+    )
+    return Verdict(reasons)
+
+
+def _influx(figures: Figures, limits: Limits) -> Iterator[Reason]:
+    """Whether this was the influx that was asked for."""
+    placed = figures.calls - figures.redials
+    if placed < figures.planned:
+        yield Reason("calls placed", str(placed), str(figures.planned), "The drill was stopped.")
+    if figures.late > limits.late:
+        yield Reason(
+            "the drill's own delay",
+            f"{figures.late:.1f} s",
+            f"{limits.late:g} s",
+            "The simulated public could not keep up: fewer calls, or a larger machine.",
+        )
 
 
 def _failures(figures: Figures) -> Iterator[Reason]:
     """What must never happen, however large the influx is."""
-    if not figures.calls:
-        yield Reason("calls", "0", "at least 1", "Nobody called: see the logs in the home.")
     counted = (
         (
             "busy signals",
