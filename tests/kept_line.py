@@ -632,7 +632,8 @@ class KeptLine(RuleBasedStateMachine):
         for action in actions:
             if isinstance(action, Insert):
                 person = self.holders[action.token]
-                person.vague = person.vague or self.doubt > 0
+                if all(spot.token != action.token for spot in self.queue):
+                    person.vague = person.vague or self.doubt > 0
                 spot = Spot(self.name("Local/"), person, action.rank, action.token)
                 self.queue.insert(action.position - 1, spot)
             else:
@@ -645,8 +646,11 @@ class KeptLine(RuleBasedStateMachine):
         assert self.look() == ()
         self.gate = False
         self.attended = set(self.looked)
-        standing = [spot.token for spot in self.queue if spot.token in self.looked]
-        assert sorted(standing, key=str) == sorted(self.looked)
+        standing = Counter(spot.token for spot in self.queue if spot.token is not None)
+        for spot in self.queue:
+            if spot.person.where is Where.CHOOSING:
+                del standing[spot.token or ""]
+        assert standing == Counter(self.looked)
         exact = [spot.person for spot in self.queue if not spot.person.vague]
         if self.doubt == 0:
             assert [p.number for p in exact] == sorted(p.number for p in exact)
@@ -745,9 +749,8 @@ class KeptLine(RuleBasedStateMachine):
             return
         living = Counter(place.phone_hash for place in self.book.places())
         assert all(count == 1 for count in living.values())
-        numbers = Counter[str]()
-        for attempt in self.book.unfinished():
-            numbers[self.calls[attempt].token] += 1
+        called = [self.book.place(self.calls[each].token) for each in self.book.unfinished()]
+        numbers = Counter(place.phone_hash for place in called if place is not None)
         assert all(count == 1 for count in numbers.values())
 
     @precondition(lambda self: len(self.people) > 12)

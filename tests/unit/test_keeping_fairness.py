@@ -7,4 +7,4 @@ from hypothesis import settings
 from tests.kept_line import MemoryBook, machine
 
 TestKeptPlaces = machine(MemoryBook).TestCase
-TestKeptPlaces.settings = settings(max_examples=120, stateful_step_count=40, deadline=None)
+TestKeptPlaces.settings = settings(max_examples=250, stateful_step_count=40, deadline=None)
