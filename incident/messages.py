@@ -38,12 +38,17 @@ class QueueSnapshot:
     """Callers waiting for one incident, by language; agents by state; ``at``: Unix seconds.
 
     ``longest_wait``: seconds that the caller at the head has waited, 0 when nobody waits.
+    ``places``: places in line kept for people who are to be called back, by language.
+    ``predicted``: seconds that somebody who came now would wait, by language: the median and the
+    0.9 quantile; none where nobody is there to serve.
     """
 
     incident: str
     waiting: Mapping[str, int]
     agents: Mapping[str, int]
     longest_wait: float
+    places: Mapping[str, int]
+    predicted: Mapping[str, tuple[float, float] | None]
     at: float
     retain: ClassVar[bool] = False
 

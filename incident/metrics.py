@@ -30,6 +30,21 @@ QUEUE_WAIT = Histogram(
     "Time in queue until an agent answered or the caller left.",
     buckets=_WAITS,
 )
+PLACES_KEPT = Gauge(
+    "breachline_places_kept",
+    "Places in line kept for callers who are to be called back.",
+    ("incident", "language"),
+)
+PREDICTED_WAIT = Gauge(
+    "breachline_predicted_wait_seconds",
+    "What a caller who came now would wait: median (0.5) and 0.9 quantile; NaN where unknown.",
+    ("incident", "language", "quantile"),
+)
+WAIT_PROMISES = Counter(
+    "breachline_wait_promise",
+    "Callers who were told how long they would wait, by whether it came true.",
+    ("incident", "kept"),
+)
 AGENTS = Gauge(
     "breachline_agents", "Agents by state: ready, busy, wrapup, paused, offline.", ("state",)
 )
@@ -75,6 +90,11 @@ LOAD_LEVEL = Gauge(
 SHED_CALLS = Counter(
     "breachline_shed_calls",
     "New callers who got the essentials and a call-back offer instead of the line.",
+    ("incident",),
+)
+REFUSED_CALLS = Counter(
+    "breachline_refused_calls",
+    "Calls that the dialplan refused with 503 because the node was full.",
     ("incident",),
 )
 INBOUND_CHANNELS = Gauge("breachline_inbound_channels", "Inbound calls on this node now.")

@@ -27,6 +27,22 @@ class _Member:
     queues: set[str]
 
 
+@dataclass(frozen=True, slots=True)
+class Team:
+    """Who is able to take a call of one queue: signed in to it and not paused.
+
+    ``wrapping``: agents in wrap-up, with the seconds left of it.
+    """
+
+    ready: frozenset[str]
+    busy: frozenset[str]
+    wrapping: Mapping[str, float]
+
+    @property
+    def names(self) -> frozenset[str]:
+        return self.ready | self.busy | self.wrapping.keys()
+
+
 class Agents:
     """Every agent's state now. An agent is a member of several queues: one person, counted once.
 
@@ -103,6 +119,26 @@ class Agents:
             found[self._state(member, now)] += 1
         found["offline"] += len(self._known - self._members.keys())
         return found
+
+    def team(self, queue: str) -> Team:
+        """Who is able to take a call of this queue now; whoever is paused during a call is not."""
+        now = self._clock()
+        by_state: dict[str, set[str]] = {"ready": set(), "busy": set()}
+        wrapping: dict[str, float] = {}
+        for name, member in self._members.items():
+            if queue not in member.queues or member.paused:
+                continue
+            state = self._state(member, now)
+            if state == "wrapup":
+                wrapping[name] = max(0.0, self._wrapup - (now - member.last_call))
+            elif state in by_state:
+                by_state[state].add(name)
+        return Team(frozenset(by_state["ready"]), frozenset(by_state["busy"]), wrapping)
+
+    def queues_of(self, name: str) -> frozenset[str]:
+        """The queues that an agent is signed in to."""
+        member = self._members.get(name)
+        return frozenset(member.queues) if member is not None else frozenset()
 
     def _state(self, member: _Member, now: float) -> str:
         if member.status in _ENGAGED:

@@ -17,7 +17,7 @@ from prometheus_client import Counter
 
 from incident.contacts.phones import BadPhone, to_e164
 from incident.messages import CallEvent, Publisher, send
-from incident.metrics import INBOUND_CALLS, MENU_CHOICES, QUEUE_WAIT, SELF_SERVICE
+from incident.metrics import INBOUND_CALLS, MENU_CHOICES, QUEUE_WAIT, SHED_CALLS, SELF_SERVICE
 from incident.outcomes import CallOutcome, SelfServiceResult
 from incident.privacy import IncidentKey
 from incident.store.callbacks import CallbackRequest
@@ -64,13 +64,26 @@ class Call:
     queue_ended: bool = False
     """Queue() gave the call back without an agent."""
     result: str | None = None
+    results: set[SelfServiceResult] = field(default_factory=set)
     contact_id: int | None = None
     """Whose letter the call is about, if its reference number was given."""
     promised_low: float | None = None
     promised_high: float | None = None
     sent_to: str | None = None
     place: str | None = None
+    first_words: tuple[int, int, bool] | None = None
+    """Of the first announcement in line: range (minutes; 0, 0 for none), and whether keeping the
+    place is offered. Not stored: it is said at once, or never."""
+    shed: bool = False
+    """Got the essentials and the offer of a call-back, because too many were calling."""
+    reference: str | None = None
+    """Given by the caller and found. Not stored: the outsourcer may hear of it, nobody else."""
     outcome: CallOutcome | None = None
+
+    @property
+    def ringing_elsewhere(self) -> bool:
+        """Sent to the outsourcer, who has not answered yet."""
+        return self.sent_to is not None and self.connected_at is None and self.ended_at is None
 
     @property
     def waiting(self) -> bool:
@@ -85,9 +98,11 @@ class Call:
     def so_far(self) -> CallOutcome:
         """The outcome if the caller hung up now. What the caller wanted most comes first."""
         if self.connected_at is not None:
-            return CallOutcome.AGENT
+            return CallOutcome.AGENT if self.sent_to is None else CallOutcome.OUTSOURCED
         if self.left_number:
             return CallOutcome.CALLBACK
+        if self.shed:
+            return CallOutcome.SHED
         if self.queued_at is not None:
             return CallOutcome.NO_AGENT if self.queue_ended else CallOutcome.ABANDONED_WAITING
         if self.after_hours:
@@ -148,10 +163,12 @@ def restored(row: StoredCall, *, left_number: bool) -> Call:
         place=row.place,
         contact_id=row.contact_id,
         after_hours=AFTER_HOURS_STEP in way,
+        shed=SHED_STEP in way,
     )
 
 
 AFTER_HOURS_STEP: Final = "after_hours"
+SHED_STEP: Final = "shed"
 _RANK: Final = {result: rank for rank, result in enumerate(SelfServiceResult)}
 
 
@@ -237,7 +254,10 @@ class CallBook:
         self.save(call)
 
     def came_to(self, call: Call, result: SelfServiceResult) -> None:
-        """Self-service came to this; counted each time, and kept unless the call came to more."""
+        """Self-service came to this; counted once a call, and kept unless it came to more."""
+        if result in call.results:
+            return
+        call.results.add(result)
         SELF_SERVICE.labels(call.incident, result.value).inc()
         if call.result is None or _RANK[result] < _RANK[SelfServiceResult(call.result)]:
             call.result = result.value
@@ -260,6 +280,28 @@ class CallBook:
         """The caller left a number."""
         call.left_number = True
         self._journal.callback(request)
+        self.save(call)
+
+    def shed(self, call: Call) -> None:
+        """The caller gets the short way."""
+        if not call.shed:
+            call.shed = True
+            SHED_CALLS.labels(call.incident).inc()
+            self.note(call, SHED_STEP)
+            self.save(call)
+
+    def sent(self, call: Call, carrier: str, at: float) -> None:
+        """The caller is sent to the outsourcer's trunk, and waits from now on."""
+        call.sent_to = carrier
+        if call.queued_at is None:
+            call.queued_at = at
+            self._tell(call, "queued", at)
+        self.save(call)
+
+    def came_back(self, call: Call, why: str) -> None:
+        """The outsourcer did not take the caller, who goes on waiting in the own line."""
+        call.sent_to = None
+        self.note(call, f"overflow:{why}")
         self.save(call)
 
     def queued(self, call: Call, language: str, at: float) -> None:

@@ -28,6 +28,7 @@ _PLACES: Final = 10_000
 """Places announced by the dialplan and not in a queue yet that are remembered."""
 _PLACEHOLDER: Final = "Local/"
 _TOKEN: Final = re.compile(r"[0-9a-f]{32}")
+_TOKEN_IN_NAME: Final = re.compile(r"Local/([0-9a-f]{32})@")
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,8 +204,10 @@ class Lineup:
 
     def _fresh(self, event: Event, joined: float) -> Entry:
         unique_id = event.get("Uniqueid")
+        channel = event.get("Channel")
+        named = _TOKEN_IN_NAME.match(channel)
         token, rank = self._places.pop(unique_id, (None, joined))
-        return Entry(event.get("Channel"), unique_id, token, rank, joined)
+        return Entry(channel, unique_id, token or (named[1] if named else None), rank, joined)
 
     def _join(self, event: Event) -> None:
         queue, unique_id = event.get("Queue"), event.get("Uniqueid")

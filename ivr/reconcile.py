@@ -15,6 +15,7 @@ from incident.store.engine import Store
 from ivr import queue_log
 from ivr.agents import Agents
 from ivr.calls import EMERGENCY, Call, CallBook, is_inbound, restored
+from ivr.lineup import Lineup
 from ivr.queue_log import Waited
 from ivr.served import Incidents
 from pbx.ami import AmiClient
@@ -37,6 +38,7 @@ class Reconciler:
         incidents: Incidents,
         book: CallBook,
         agents: Agents,
+        lineup: Lineup,
         log_file: Path,
     ) -> None:
         self._node = node
@@ -44,6 +46,7 @@ class Reconciler:
         self._incidents = incidents
         self._book = book
         self._agents = agents
+        self._lineup = lineup
         self._log_file = log_file
 
     async def restore(self) -> int:
@@ -74,10 +77,7 @@ class Reconciler:
     async def with_asterisk(self, client: AmiClient) -> None:
         """Ask what is there now and close what is not. Raises AmiError, OSError."""
         before = {call.id for call in self._book}
-        self._agents.listing()
-        # Handlers (ivr.waiting, ivr.agents) take the items of this list in as they come.
-        await client.collect("QueueStatus", timeout=15.0)
-        self._agents.listed()
+        await self.list_queues(client)
         channels = await client.collect("CoreShowChannels", timeout=15.0)
         live = {event.get("Uniqueid") for event in channels}
         bridged = {event.get("Uniqueid") for event in channels if event.get("BridgeId")}
@@ -93,10 +93,20 @@ class Reconciler:
         if gone or unseen:
             log.info("closed %d calls that ended unseen; %d more were found", gone, unseen)
 
+    async def list_queues(self, client: AmiClient) -> None:
+        """Have Asterisk say who stands in line and who serves. Raises AmiError."""
+        self._agents.listing()
+        self._lineup.listing()
+        # Handlers (waiting, agents, lineup) take the items of this list in as they come.
+        await client.collect("QueueStatus", timeout=15.0)
+        self._agents.listed()
+        self._lineup.listed()
+
     def _catch_up(self, call: Call, waited: Waited | None, *, bridged: bool) -> None:
         """A call that is still there may have entered the queue or met its agent meanwhile."""
         if waited is None:
             return
+        self._came_back(call, waited)
         if call.queued_at is None and waited.entered_at is not None:
             self._book.queued(call, self._language(waited, call), waited.entered_at)
         if bridged and waited.connected_at is not None:
@@ -110,6 +120,7 @@ class Reconciler:
             known = call.connected_at is not None or call.left_number
             self._book.end(call, now, None if known else CallOutcome.UNOBSERVED)
             return
+        self._came_back(call, waited)
         if waited.entered_at is not None:
             self._book.queued(call, self._language(waited, call), waited.entered_at)
         if waited.connected_at is not None:
@@ -118,6 +129,10 @@ class Reconciler:
             self._book.left_queue(call, waited.ended_at)
         outcome = None if call.left_number else waited.outcome
         self._book.end(call, waited.ended_at or now, outcome)
+
+    def _came_back(self, call: Call, waited: Waited) -> None:
+        if waited.came_back and call.ringing_elsewhere:
+            self._book.came_back(call, "unseen")
 
     def _language(self, waited: Waited, call: Call) -> str:
         queue = self._incidents.queues().get(waited.queue)

@@ -26,11 +26,16 @@ from incident.privacy import Keyring, PrivacyError
 from incident.settings import Settings, SettingsError, load_settings
 from incident.store.engine import Store, StoreError, migrate, open_store
 from incident.store.schema import AgentRow
+from ivr import announcer, experience, learned_file, lineup
 from ivr.agents import Agents
+from ivr.announcer import Announcer
 from ivr.callback_spool import CallbackSpool
 from ivr.calls import CallBook
+from ivr.experience import Experience
 from ivr.flows.hotline import Hotline
+from ivr.forecasts import Forecasts
 from ivr.journal import Journal
+from ivr.lineup import Lineup
 from ivr.reconcile import Reconciler
 from ivr.served import Incidents
 from ivr.waiting import Waiting
@@ -49,6 +54,8 @@ SHOW_SECONDS: Final = 0.5
 GRACE_SECONDS: Final = 2.0
 """At stop: how long callers may go on here before the emergency path takes them over."""
 _RECONCILE_RETRY: Final = 2.0
+REMEMBER_SECONDS: Final = 30.0
+"""How often what was learned of waiting times is written down."""
 
 
 class PartBroken(Exception):
@@ -73,25 +80,66 @@ class HotlineService:
         self._linked = asyncio.Event()
         self._failing: set[str] = set()
         self._agents_at = 0.0
+        self._learned = home.run / learned_file.NAME
         self.events = EventPublisher(settings.mqtt_url(), node, SERVICE, on_nudge=self._nudged.set)
         self.journal = Journal(store, home.callback_spool)
         self.incidents = Incidents(store, home)
         self.book = CallBook(node, self.journal, self.events)
-        self.agents = Agents(settings.agents.wrapup_seconds)
-        self.waiting = Waiting(self.incidents, self.book, self.agents, self.events)
+        wrap_up = settings.agents.wrapup_seconds
+        self.agents = Agents(wrap_up)
+        self.lineup = Lineup()
+        self.experience = Experience(self.incidents, self.lineup, self.agents, wrap_up)
+        self.experience.restore(learned_file.load(self._learned))
+        self.forecasts = Forecasts(
+            self.incidents,
+            self.lineup,
+            self.agents,
+            self.experience,
+            settings=settings.waiting,
+            wrap_up=wrap_up,
+        )
+        self.waiting = Waiting(
+            self.incidents, self.book, self.agents, self.events, forecasts=self.forecasts
+        )
         self.reconciler = Reconciler(
             node=node,
             store=store,
             incidents=self.incidents,
             book=self.book,
             agents=self.agents,
+            lineup=self.lineup,
             log_file=home.asterisk / "log" / "queue_log",
         )
         self.spool = CallbackSpool(
             store, home.callback_spool, self.incidents.keys, self.reconciler.left_number
         )
         self.ami = AmiClient(bind, asterisk.ami_port, account.ami_user, account.ami_secret)
-        flow = Hotline(self.incidents, self.book, self.journal, store)
+        self.announcer = Announcer(
+            self.ami, self.book, self.lineup, self.forecasts, self.incidents.queues
+        )
+        self.crowd = Crowd(
+            node,
+            self.incidents,
+            self.book,
+            self.forecasts,
+            limits=settings.call_limits(),
+            shed=settings.load.shed,
+        )
+        trunks = [each.name for each in settings.carrier if each.outbound]
+        self.overflow = Overflow(
+            self.incidents,
+            self.book,
+            self.forecasts,
+            trunks if settings.load.overflow else (),
+        )
+        flow = Hotline(
+            self.incidents,
+            self.book,
+            self.journal,
+            store,
+            crowd=self.crowd,
+            overflow=self.overflow,
+        )
         self.agi = AgiServer(bind, asterisk.agi_port, {ROUTE: flow}, observe_turn=AGI_TURN.observe)
         self.exposition = Exposition(bind, settings.metrics.hotline_port, self.health)
         watch_disk(home.root)
@@ -115,7 +163,15 @@ class HotlineService:
             await self._poll()
             restored = await self.reconciler.restore()
             stack.callback(self.ami.on_link(self._link))
+            # In this order: whoever asks where somebody stands asks after the line was told.
+            stack.callback(self.ami.subscribe(lineup.EVENTS, self.lineup.on_event))
+            # Before whoever ends the calls: what came of sending one is in the call.
+            stack.callback(self.ami.subscribe(overflow.EVENTS, self.overflow.on_event))
+            stack.callback(self.ami.subscribe(crowd.EVENTS, self.crowd.on_event))
             stack.callback(self.waiting.connect(self.ami))
+            stack.callback(self.ami.subscribe(experience.EVENTS, self.experience.on_event))
+            stack.callback(self.ami.subscribe(announcer.EVENTS, self.announcer.on_event))
+            stack.push_async_callback(self._remember)
             await self.ami.start()
             stack.push_async_callback(self.ami.stop)
             await self.exposition.start()
@@ -141,7 +197,13 @@ class HotlineService:
                 self._every(POLL_SECONDS, self._take_callbacks), name="callback-spool"
             ),
             asyncio.create_task(self._show(), name="show-queues"),
+            asyncio.create_task(self._every(POLL_SECONDS, self._relist), name="relist"),
+            asyncio.create_task(self._every(POLL_SECONDS, self._tell_load), name="load"),
             asyncio.create_task(self._reconcile(), name="reconcile"),
+            asyncio.create_task(self.announcer.run(), name="announcer"),
+            asyncio.create_task(
+                self._every(REMEMBER_SECONDS, self._remember), name="remember-rates"
+            ),
         ]
         stopped = asyncio.create_task(stop.wait(), name="stop")
         try:
@@ -211,6 +273,38 @@ class HotlineService:
         else:
             self._linked.clear()
             self.agents.lost()
+            self.lineup.lost()
+            self.experience.lost()
+            self.announcer.lost()
+
+    async def _remember(self) -> None:
+        """Keep what was learned of callers and agents for after a restart."""
+        data = learned_file.dump(self.experience.all())
+        try:
+            await asyncio.to_thread(learned_file.save, self._learned, data)
+        except OSError as error:
+            self._failed("remember", "what was learned of waiting times cannot be kept", error)
+        else:
+            self._failing.discard("remember")
+
+    async def _relist(self) -> None:
+        """An event was missed, or came in an order that we do not know: ask who is in line."""
+        if not (self.lineup.adrift and self.ami.connected):
+            return
+        try:
+            await self.reconciler.list_queues(self.ami)
+        except AmiError as error:
+            self._failed("relist", "it is not known who stands in line", error)
+        else:
+            self._failing.discard("relist")
+
+    async def _tell_load(self) -> None:
+        try:
+            await self.crowd.tell(self._store)
+        except (SQLAlchemyError, StoreError, OSError) as error:
+            self._failed("load", "the dialer cannot be told how busy it is here", error)
+        else:
+            self._failing.discard("load")
 
     async def _reconcile(self) -> None:
         while True:

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections import Counter
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from operator import itemgetter
 from time import monotonic
-from typing import Final
+from typing import Final, TypeVar
 
 from incident.messages import Publisher, QueueSnapshot, send
-from incident.metrics import QUEUE_WAITING
+from incident.metrics import PLACES_KEPT, PREDICTED_WAIT, QUEUE_WAITING
 from ivr.agents import Agents
 from ivr.calls import EMERGENCY, Call, CallBook, is_inbound
+from ivr.forecasts import Forecasts
+from ivr.lineup import is_placeholder
+from ivr.predictor import Prediction
 from ivr.served import Incidents
 from pbx import names
 from pbx.ami import AmiClient, Event
@@ -28,6 +34,33 @@ _NOT_LEFT: Final = frozenset({"", "CONTINUE"})
 """QUEUESTATUS after a call with an agent, or none at all."""
 
 
+_T = TypeVar("_T")
+
+
+@dataclass(frozen=True, slots=True)
+class _Shown:
+    """What is published of one incident; ``predicted`` in whole seconds."""
+
+    incident: str
+    waiting: Mapping[str, int]
+    places: Mapping[str, int]
+    predicted: Mapping[str, tuple[float, float] | None]
+    agents: Mapping[str, int]
+
+    @property
+    def state(self) -> object:
+        """Changes with what is worth telling: a prediction by whole minutes only, for it moves
+        all the time."""
+        minutes = {
+            language: each and tuple(seconds // 60 for seconds in each)
+            for language, each in self.predicted.items()
+        }
+        return tuple(
+            tuple(sorted(each.items(), key=itemgetter(0)))
+            for each in (self.waiting, self.places, minutes, self.agents)
+        )
+
+
 class Waiting:
     """Follows the callers' queues of every served incident. `connect` it to an AMI client."""
 
@@ -38,12 +71,14 @@ class Waiting:
         agents: Agents,
         publisher: Publisher,
         *,
+        forecasts: Forecasts,
         clock: Callable[[], float] = monotonic,
     ) -> None:
         self._incidents = incidents
         self._book = book
         self._agents = agents
         self._publisher = publisher
+        self._forecasts = forecasts
         self._clock = clock
         self._queues: Mapping[str, tuple[str, str]] = {}
         self._shown: dict[str, tuple[object, float]] = {}
@@ -93,20 +128,35 @@ class Waiting:
         """Bring gauges up to date and publish what changed; call it about twice a second."""
         agents = self._agents.sample()
         now = self._book.now()
+        self._forecasts.watch()
+        places = self._by_incident(self._forecasts.places())
+        predicted = self._by_incident(self._forecasts.newcomers())
         for incident, languages in self.count().items():
+            kept, expected = places.get(incident, {}), predicted.get(incident, {})
             for language, number in languages.items():
                 QUEUE_WAITING.labels(incident, language).set(number)
-            self._publish(incident, languages, agents, now)
+                PLACES_KEPT.labels(incident, language).set(kept.get(language, 0))
+                _show_predicted(incident, language, expected.get(language))
+            ranges = {
+                language: None if each is None else (round(each.p50), round(each.p90))
+                for language, each in expected.items()
+            }
+            self._publish(_Shown(incident, languages, kept, ranges, agents), now)
 
-    def _publish(
-        self, incident: str, languages: Mapping[str, int], agents: Mapping[str, int], now: float
-    ) -> None:
-        state = (tuple(sorted(languages.items())), tuple(sorted(agents.items())))
+    @staticmethod
+    def _by_incident(found: Mapping[tuple[str, str], _T]) -> dict[str, dict[str, _T]]:
+        sorted_out: dict[str, dict[str, _T]] = {}
+        for (incident, language), value in found.items():
+            sorted_out.setdefault(incident, {})[language] = value
+        return sorted_out
+
+    def _publish(self, shown: _Shown, now: float) -> None:
+        incident = shown.incident
         before, at = self._shown.get(incident, (None, float("-inf")))
         moment = self._clock()
-        if state == before or moment - at < _SNAPSHOT_SECONDS:
+        if shown.state == before or moment - at < _SNAPSHOT_SECONDS:
             return
-        self._shown[incident] = (state, moment)
+        self._shown[incident] = (shown.state, moment)
         since = [
             call.queued_at
             for call in self._book
@@ -116,7 +166,13 @@ class Waiting:
         send(
             self._publisher,
             QueueSnapshot(
-                incident, dict(languages), dict(agents), round(max(0.0, longest), 1), round(now, 3)
+                incident=incident,
+                waiting=dict(shown.waiting),
+                agents=dict(shown.agents),
+                longest_wait=round(max(0.0, longest), 1),
+                places=dict(shown.places),
+                predicted=dict(shown.predicted),
+                at=round(now, 3),
             ),
         )
 
@@ -127,7 +183,7 @@ class Waiting:
         """The call of a callers' queue's event and the queue's language."""
         queue = self._queues.get(event.get("Queue"))
         unique_id = event.get("Uniqueid")
-        if queue is None or not is_inbound(unique_id):
+        if queue is None or not is_inbound(unique_id) or is_placeholder(event.get("Channel")):
             return None
         incident, language = queue
         call = self._book.get(unique_id)
@@ -182,6 +238,12 @@ class Waiting:
         else:
             call.via = EMERGENCY
             self._book.save(call)
+
+
+def _show_predicted(incident: str, language: str, found: Prediction | None) -> None:
+    p50, p90 = (found.p50, found.p90) if found is not None else (math.nan, math.nan)
+    PREDICTED_WAIT.labels(incident, language, "0.5").set(p50)
+    PREDICTED_WAIT.labels(incident, language, "0.9").set(p90)
 
 
 def _seconds(text: str) -> float:

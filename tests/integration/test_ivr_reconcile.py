@@ -20,6 +20,7 @@ from ivr.agents import Agents
 from ivr.callback_spool import CallbackSpool
 from ivr.calls import CallBook
 from ivr.journal import Journal
+from ivr.lineup import Lineup
 from ivr.reconcile import Reconciler
 from ivr.served import Incidents, ServedIncident
 from pbx.ami import AmiClient, Event
@@ -80,6 +81,7 @@ class Back:
             incidents=cast(Incidents, Air()),
             book=self.book,
             agents=Agents(15),
+            lineup=Lineup(),
             log_file=self.log,
         )
 

@@ -23,7 +23,7 @@ def queued(made: EventPublisher) -> list[str]:
 
 async def test_topics_of_the_contract() -> None:
     made = publisher(10)
-    send(made, QueueSnapshot("northwind", {"en": 2}, {"ready": 1}, 3.5, 10.0))
+    send(made, QueueSnapshot("northwind", {"en": 2}, {"ready": 1}, 3.5, {}, {}, 10.0))
     send(made, CampaignState("c1", "northwind", "running", "running", 3, {"ready": 5}, "", 10.0))
     send(made, CallEvent("node1-1.1", "queued", "northwind", 10.0, language="en"))
     assert queued(made) == [

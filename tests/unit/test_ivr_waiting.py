@@ -9,10 +9,14 @@ from prometheus_client import REGISTRY
 
 from incident.outcomes import CallOutcome
 from incident.plan import parse_plan
+from incident.settings import WaitingSettings
 from incident.store.calls import StoredCall
 from ivr.agents import Agents
 from ivr.calls import HOTLINE, CallBook, is_inbound
+from ivr.experience import Experience
+from ivr.forecasts import Forecasts
 from ivr.journal import Journal
+from ivr.lineup import Lineup
 from ivr.served import Incidents, ServedIncident
 from ivr.waiting import Waiting
 from pbx.ami import Event
@@ -60,15 +64,30 @@ class Desk:
         self.published = Published()
         self.book = CallBook("node1", cast(Journal, self.written), self.published, clock=self.clock)
         self.agents = Agents(15, clock=self.clock)
+        self.lineup = Lineup(clock=self.clock)
+        air = cast(Incidents, Air())
+        experience = Experience(air, self.lineup, self.agents, 15, clock=self.clock)
+        forecasts = Forecasts(
+            air,
+            self.lineup,
+            self.agents,
+            experience,
+            settings=WaitingSettings(),
+            wrap_up=15,
+            clock=self.clock,
+        )
         self.waiting = Waiting(
-            cast(Incidents, Air()), self.book, self.agents, self.published, clock=self.clock
+            air, self.book, self.agents, self.published, forecasts=forecasts, clock=self.clock
         )
 
     def hear(
         self, kind: str, unique_id: str = CALL, queue: str = "northwind-en", **more: str
     ) -> None:
-        fields = {"Uniqueid": unique_id, "Queue": queue, **more}
-        self.waiting.on_event(Event(kind, fields, 0.0))
+        channel = f"PJSIP/carrier-public-{unique_id}"
+        fields = {"Uniqueid": unique_id, "Queue": queue, "Channel": channel, **more}
+        event = Event(kind, fields, 0.0)
+        self.lineup.on_event(event)
+        self.waiting.on_event(event)
 
     def row(self, unique_id: str = CALL) -> StoredCall:
         return self.written.calls[unique_id]
@@ -166,6 +185,40 @@ def test_outbound_calls_and_other_queues_are_none_of_ours(desk: Desk) -> None:
     desk.hear("Hangup", ATTEMPT)
     assert desk.written.calls == {}
     assert desk.published == []
+
+
+def test_a_kept_place_is_no_caller_and_is_counted_as_what_it_is(desk: Desk) -> None:
+    desk.hear("QueueCallerJoin", Channel="Local/abc@kept-far-00000001;1")
+    desk.waiting.show()
+    assert desk.written.calls == {}
+    assert desk.waiting.count() == {"northwind": {"en": 0, "es": 0}}
+    labels = {"incident": "northwind", "language": "en"}
+    assert REGISTRY.get_sample_value("breachline_places_kept", labels) == 1
+    assert REGISTRY.get_sample_value("breachline_queue_waiting", labels) == 0
+    desk.hear("AgentConnect", Channel="Local/abc@kept-far-00000001;1", MemberName="1001")
+    desk.hear("Hangup", Channel="Local/abc@kept-far-00000001;1")
+    assert desk.written.calls == {}
+
+
+def test_what_a_newcomer_would_wait_is_shown(desk: Desk) -> None:
+    def gauge(quantile: str) -> float | None:
+        labels = {"incident": "northwind", "language": "en", "quantile": quantile}
+        return REGISTRY.get_sample_value("breachline_predicted_wait_seconds", labels)
+
+    desk.waiting.show()
+    assert str(gauge("0.9")) == "nan"
+    member = {"MemberName": "1001", "Queue": "northwind-en", "Status": "2", "Paused": "0"}
+    desk.agents.on_event(Event("QueueMemberAdded", member, 0.0))
+    desk.hear("QueueCallerJoin", Position="1")
+    desk.clock.now += 1
+    desk.waiting.show()
+    median, late = gauge("0.5"), gauge("0.9")
+    assert median is not None
+    assert late is not None
+    assert 60 < median < late < 7200
+    snapshot = [payload for topic, payload in desk.published if topic.endswith("/queue")][-1]
+    assert snapshot["predicted"] == {"en": (round(median), round(late)), "es": None}
+    assert snapshot["places"] == {"en": 0, "es": 0}
 
 
 @pytest.mark.parametrize(

@@ -125,6 +125,14 @@ def test_a_placeholder_that_was_here_before_us_is_named_later(lineup: Lineup) ->
     assert (place.rank, lineup.unnamed()) == (950.0, ())
 
 
+def test_a_placeholder_is_known_by_its_name(lineup: Lineup) -> None:
+    lineup.listing()
+    lineup.on_event(listed("n1-100.9", 1, Channel=f"Local/{TOKEN}@kept-far-00000001;1"))
+    lineup.listed()
+    assert lineup.unnamed() == ()
+    assert lineup.placeholder(TOKEN) is not None
+
+
 def test_a_list_after_a_lost_link_corrects_everything(lineup: Lineup, clock: Clock) -> None:
     lineup.on_event(joined(FIRST, 1))
     lineup.on_event(joined(SECOND, 2))
