@@ -16,6 +16,9 @@ from ivr.predictor.state import QueueState
 VERSION: Final = 1
 ARRIVALS_HALF_LIFE: Final = 900.0
 ARRIVALS_PRIOR_SECONDS: Final = 300.0
+GIVE_WAY: Final = 30.0
+"""A dialer that gives way has done so when callers have waited this long: what was ringing has
+been answered or not."""
 LONGEST_GAP: Final = 60.0
 """Between two looks at a queue, no more than this is counted: nobody knows what was between."""
 SPREAD_WEIGHT: Final = 20.0
@@ -38,14 +41,17 @@ class BadMemory(ValueError):
 class _Queue:
     """``pace``: calls the queue got while callers had to wait, over the agent-seconds that went
     into them by the model (agents, less what it takes notice calls and other queues to get).
-    ``outbound``: agents lost to notice calls then, over agent-seconds."""
+    ``outbound``: agents lost to notice calls in the first `GIVE_WAY` seconds of waiting, over
+    agent-seconds; ``outbound_later``: afterwards."""
 
     pace: Faded = field(default_factory=Faded)
     outbound: Faded = field(default_factory=Faded)
+    outbound_later: Faded = field(default_factory=Faded)
     arrivals: Faded = field(default_factory=Faded)
     scatter: Faded = field(default_factory=Faded)
     seen: QueueState | None = None
     seen_at: float = 0.0
+    waiting_since: float = 0.0
     blocked_until: float = -math.inf
 
 
@@ -117,7 +123,7 @@ class Learner:
         for queue in queues:
             entry = self._queue(queue)
             if entry.seen is not None and entry.seen.ahead:
-                self._add(entry.outbound, at, 1.0, 0.0)
+                self._add(self._lost(entry, at), at, 1.0, 0.0)
 
     def watch(self, at: float, state: QueueState, queue: str = "") -> None:
         """How the queue stands now, ``state.ahead`` being everyone who waits. Call it at every
@@ -126,15 +132,28 @@ class Learner:
         entry = self._queue(queue)
         before, gap = entry.seen, min(at - entry.seen_at, LONGEST_GAP)
         if before is not None and before.ahead and gap > 0:
-            self._add(entry.outbound, at, 0.0, before.agents * gap)
+            self._add(self._lost(entry, at), at, 0.0, before.agents * gap)
             if not before.free and before.agents:
                 entry.blocked_until = at
                 rates = self._rates(entry, at, (), (), calibrate=False)
-                self._add(entry.pace, at, 0.0, rate_now(before, rates) / rates.service * gap, self._priors.pace_half_life)
+                self._add(
+                    entry.pace,
+                    at,
+                    0.0,
+                    rate_now(before, rates) / rates.service * gap,
+                    self._priors.pace_half_life,
+                )
         if before is None or at >= entry.seen_at:
+            if before is None or not before.ahead:
+                entry.waiting_since = at
             entry.seen, entry.seen_at = state, at
         if state.ahead and not state.free:
             entry.blocked_until = max(entry.blocked_until, at)
+
+    @staticmethod
+    def _lost(entry: _Queue, at: float) -> Faded:
+        early = at - entry.waiting_since <= GIVE_WAY
+        return entry.outbound if early else entry.outbound_later
 
     # -- what is learned -------------------------------------------------------------------
 
@@ -191,14 +210,16 @@ class Learner:
         # Until notice calls have taught otherwise, they are taken to last as long as callers'.
         notice_seconds = priors.service_weight * mean + self._notices.exposure * left
 
-        left = queue.outbound.factor(at, half)
-        lost = queue.outbound.events * left
-        exposed = OUTBOUND_PRIOR_SECONDS + queue.outbound.exposure * left
+        waiting_for = 0.0
+        if queue.seen is not None and queue.seen.ahead:
+            waiting_for = max(0.0, at - queue.waiting_since)
         service = services / max(1e-3, seconds)
         return Rates(
             service=service,
             patience=hung_up / max(1e-3, waited),
-            outbound=lost / exposed,
+            outbound=self._outbound(queue.outbound, at),
+            outbound_later=self._outbound(queue.outbound_later, at),
+            outbound_until=max(0.0, GIVE_WAY - waiting_for),
             outbound_service=notices / max(1e-3, notice_seconds),
             service_spread=spread,
             pace=self._pace(queue, at, service) if calibrate else 1.0,
@@ -207,11 +228,19 @@ class Learner:
             patience_error=1.0 / math.sqrt(hung_up),
         )
 
+    def _outbound(self, lost: Faded, at: float) -> float:
+        left = lost.factor(at, self._priors.half_life)
+        return lost.events * left / (OUTBOUND_PRIOR_SECONDS + lost.exposure * left)
+
     def _pace(self, queue: _Queue, at: float, service: float) -> float:
         left = queue.pace.factor(at, self._priors.pace_half_life)
         weight = self._priors.pace_weight
         expected = queue.pace.exposure * left * service
         pace = (weight + queue.pace.events * left) / (weight + expected)
+        # Chance alone makes it differ from 1: only what goes beyond that is believed.
+        chance = 1.0 / math.sqrt(weight + queue.pace.events * left)
+        beyond = max(0.0, abs(math.log(pace)) - chance)
+        pace = math.exp(math.copysign(beyond, math.log(pace)))
         return min(max(pace, PACES[0]), PACES[1])
 
     def _scatter(self, queue: _Queue, at: float) -> float:
@@ -246,6 +275,7 @@ class Learner:
                 name: {
                     "pace": _dump(queue.pace),
                     "outbound": _dump(queue.outbound),
+                    "outbound_later": _dump(queue.outbound_later),
                     "arrivals": _dump(queue.arrivals),
                     "scatter": _dump(queue.scatter),
                 }
@@ -271,6 +301,7 @@ class Learner:
             learner._queues[name] = _Queue(
                 pace=_load(part, "pace"),
                 outbound=_load(part, "outbound"),
+                outbound_later=_load(part, "outbound_later"),
                 arrivals=_load(part, "arrivals"),
                 scatter=_load(part, "scatter"),
             )

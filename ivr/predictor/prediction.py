@@ -108,15 +108,31 @@ def _walk(ahead: int, flow: Releases, patience: float, own: float, sums: _Sums) 
             _add(sums, done, rate, hang_up)
             sums.time = boundary
             left -= done
+            following = segments[min(segment + 1, len(segments) - 1)][1] + hang_up
             if known:
                 left -= flow.worth
                 point += 1
+                if left <= 1e-9:
+                    _rescale(sums, total, following)
             else:
                 segment += 1
+                _rescale(sums, total, following)
         else:
             _add(sums, step, rate, hang_up)
             sums.time += needed
             left -= step
+
+
+def _rescale(sums: _Sums, before: float, after: float) -> None:
+    """At a moment that is known the rate changes: being some callers off by then means being off
+    by another time from then on."""
+    if after <= 0.0:
+        return
+    scale = before / after
+    sums.variance *= scale * scale
+    sums.served_variance *= scale * scale
+    sums.by_capacity *= scale
+    sums.by_patience *= scale
 
 
 def _add(sums: _Sums, share: float, rate: float, hang_up: float) -> None:

@@ -12,7 +12,9 @@ class Rates:
 
     ``service``: calls a second that one busy agent finishes: 1 / (talk + wrap-up).
     ``patience``: hazard of hanging up while waiting, 1/s (0: nobody ever does).
-    ``outbound``: notice calls a second, *for each agent*, that take an agent while callers wait.
+    ``outbound``: notice calls a second, *for each agent*, that take an agent while callers wait;
+    ``outbound_later``: the same from ``outbound_until`` seconds from now on, when a dialer that
+    gives way to waiting callers will have done so.
     ``outbound_service``: 1 / (talk + wrap-up) of a notice call.
     ``service_spread``: squared coefficient of variation of service times (1: exponential).
     ``pace``: calls this queue really got, over those the other rates would have given it.
@@ -23,6 +25,8 @@ class Rates:
     service: float
     patience: float
     outbound: float = 0.0
+    outbound_later: float = 0.0
+    outbound_until: float = 0.0
     outbound_service: float = 1 / 300
     service_spread: float = 1.0
     pace: float = 1.0
@@ -35,6 +39,8 @@ class Rates:
             self.service,
             self.patience,
             self.outbound,
+            self.outbound_later,
+            self.outbound_until,
             self.outbound_service,
             self.service_spread,
             self.pace,

@@ -28,57 +28,75 @@ class Releases:
 def rate_now(state: QueueState, rates: Rates) -> float:
     """Agents a second that come free for this queue just now, all of them busy; without what is
     known of single wrap-ups, which is right on average."""
-    kept = _kept_from_notices(rates)
-    callers = (state.agents - state.on_notice) * rates.service
-    notices = state.on_notice * rates.outbound_service
     rivals = [_Rival.of(other, state, rates) for other in state.others if other.shared]
-    return (callers + notices) * kept * rates.pace * _share(rivals, 0.0, state.agents)
+    rate = _mixed(state, rates, _outbound(rates, 0.0))
+    return rate * rates.pace * _share(rivals, 0.0, state.agents)
 
 
 def releases(state: QueueState, rates: Rates) -> Releases:
     """From now on, for a state with at least one agent, none of them free."""
-    kept = _kept_from_notices(rates)
-    steady = state.agents * rates.service * kept
-    phases = _phases(state, rates, steady, kept)
     rivals = [_Rival.of(other, state, rates) for other in state.others if other.shared]
-    starts = sorted({0.0, *(start for start, _ in phases), *(rival.drained for rival in rivals)})
-    segments: list[tuple[float, float]] = []
-    for start in starts:
-        if not math.isfinite(start):
-            continue
-        rate = next(rate for since, rate in reversed(phases) if since <= start)
-        rate *= rates.pace * _share(rivals, start, state.agents)
-        segments.append((start, rate))
-    worth = min(1.0, rates.pace) * kept * _share(rivals, 0.0, state.agents)
-    points = tuple(sorted(state.wrapping)) if _wrap_up_known(state, rates) else ()
-    return Releases(points, worth, tuple(segments))
-
-
-def _kept_from_notices(rates: Rates) -> float:
-    """Notice calls hold outbound / outbound_service of every agent's time."""
-    return max(LEAST_SHARE, 1.0 - rates.outbound / rates.outbound_service)
+    wrap_up = _wrap_up_known(state, rates)
+    starts = {0.0, rates.outbound_until, *(rival.drained for rival in rivals)}
+    if wrap_up:
+        starts |= {state.wrap_up, 2.0 * state.wrap_up}
+    elif state.on_notice or rates.outbound or rates.outbound_later:
+        starts.add(1.0 / rates.outbound_service)
+    segments = tuple(
+        (start, _rate(state, rates, start) * rates.pace * _share(rivals, start, state.agents))
+        for start in sorted(starts)
+        if math.isfinite(start)
+    )
+    if not wrap_up:
+        return Releases((), 1.0, segments)
+    worth = min(1.0, rates.pace) * _share(rivals, 0.0, state.agents)
+    worth *= 1.0 - _taken(rates, _outbound(rates, 0.0))
+    return Releases(tuple(sorted(state.wrapping)), worth, segments)
 
 
 def _wrap_up_known(state: QueueState, rates: Rates) -> bool:
     return 0.0 < state.wrap_up < 0.5 / rates.service
 
 
-def _phases(
-    state: QueueState, rates: Rates, steady: float, kept: float
-) -> list[tuple[float, float]]:
-    """What the agents' present work means for the rate: (from, rate), ascending."""
-    if _wrap_up_known(state, rates):
-        # Whoever talks now is free in a wrap-up's time at the earliest; until then only those
-        # come free who are in wrap-up now.
-        talk = 1.0 / rates.service - state.wrap_up
-        talking = state.agents - len(state.wrapping)
-        first = max(talking / talk * kept, LEAST_SHARE * steady)
-        return [(0.0, 0.0), (state.wrap_up, first), (2.0 * state.wrap_up, steady)]
-    if state.on_notice and rates.outbound_service != rates.service:
-        mixed = (state.agents - state.on_notice) * rates.service
-        mixed += state.on_notice * rates.outbound_service
-        return [(0.0, mixed * kept), (1.0 / rates.outbound_service, steady)]
-    return [(0.0, steady)]
+def _rate(state: QueueState, rates: Rates, at: float) -> float:
+    """Agents a second at that moment, by what the agents are doing now."""
+    outbound = _outbound(rates, at)
+    steady = state.agents * rates.service * _time_left(rates, outbound)
+    if not _wrap_up_known(state, rates):
+        soon = at < 1.0 / rates.outbound_service
+        return _mixed(state, rates, outbound) if soon else steady
+    # Whoever talks now is free in a wrap-up's time at the earliest; until then only those come
+    # free who are in wrap-up now.
+    if at < state.wrap_up:
+        return 0.0
+    if at >= 2.0 * state.wrap_up:
+        return steady
+    talking = state.agents - len(state.wrapping)
+    rate = talking / (1.0 / rates.service - state.wrap_up) * _time_left(rates, outbound)
+    return max(rate, LEAST_SHARE * steady)
+
+
+def _mixed(state: QueueState, rates: Rates, outbound: float) -> float:
+    """Agents who come free now, from callers' calls and from notice calls, less the share that
+    notice calls take."""
+    free = (state.agents - state.on_notice) * rates.service
+    free += state.on_notice * rates.outbound_service
+    return free * (1.0 - _taken(rates, outbound))
+
+
+def _outbound(rates: Rates, at: float) -> float:
+    return rates.outbound if at < rates.outbound_until else rates.outbound_later
+
+
+def _time_left(rates: Rates, outbound: float) -> float:
+    """The share of agents' time that notice calls leave."""
+    return max(LEAST_SHARE, 1.0 - outbound / rates.outbound_service)
+
+
+def _taken(rates: Rates, outbound: float) -> float:
+    """The share of agents coming free that notice calls take."""
+    callers = rates.service * _time_left(rates, outbound)
+    return outbound / (outbound + callers)
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +112,7 @@ class _Rival:
     def of(other: OtherQueue, state: QueueState, rates: Rates) -> _Rival:
         shared = min(other.shared, state.agents)
         own = other.agents - shared
-        kept = _kept_from_notices(rates)
+        kept = _time_left(rates, rates.outbound_later)
         later = _waits(
             round(other.arrivals / rates.service, 2),
             own,
