@@ -46,7 +46,7 @@ HOURS = Hours.model_validate(
 )
 MORNING = datetime(2026, 11, 23, 14, tzinfo=UTC).timestamp()
 RULES = CallbackRules()
-PHONES = tuple(f"+1202555010{number}" for number in range(6))
+PHONES = tuple(f"+1202555010{number}" for number in range(4))
 LIVING = (PlaceState.OPEN, PlaceState.CALLING)
 
 
