@@ -137,7 +137,10 @@ def render_asterisk(
         incidents, agents
     ) + sections.outsourcers(outsourcers)
     files[base / "etc" / "queues_generated.conf"] = sections.queues(
-        incidents, str(live), str(home.prompts / "waits")
+        incidents,
+        str(live),
+        str(home.prompts / "waits"),
+        keep_place=settings.waiting.keep_place,
     )
     files[base / "etc" / "pjsip_generated.conf"] = (
         sections.carriers(settings.carrier) + "\n" + sections.agents(agents)

@@ -139,10 +139,13 @@ def agents(phones: Iterable[AgentPhone]) -> str:
     return "\n".join(out)
 
 
-def queues(incidents: Iterable[HotlineNumber], live_prompts: str, waits: str) -> str:
+def queues(
+    incidents: Iterable[HotlineNumber], live_prompts: str, waits: str, *, keep_place: bool = True
+) -> str:
     """For each incident and language a queue for callers, and one for answered notice calls.
 
-    ``waits``: folder of the announcements of ``pbx.prompts.waits``.
+    ``waits``: folder of the announcements of ``pbx.prompts.waits``. ``keep_place``: whether a
+    key leaves the line.
     """
     out = [_GENERATED]
     for item in incidents:
@@ -157,6 +160,7 @@ def queues(incidents: Iterable[HotlineNumber], live_prompts: str, waits: str) ->
                 f"queue-thereare = {spoken}/wait.place\n"
                 "queue-callswaiting =\n"
                 f"queue-thankyou = {waits}/{item.incident}/{language}/queue.wait\n"
+                + ("context = waiting-keys\n" if keep_place else "")
             )
             out.append(f"[{names.notices(queue)}](notices)\n")
     return "\n".join(out)
