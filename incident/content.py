@@ -73,6 +73,8 @@ def _spoken(plan: Plan, code: str) -> Iterator[tuple[str, str]]:
     for name, data_type in plan.data_types.items():
         label = data_type.label[code].strip().rstrip(".")
         yield f"data_type.{name}", said(f"{label}. {data_type.advice[code]}")
+        if data_type.other is not None:
+            yield f"other_data_type.{name}", said(data_type.other[code])
 
 
 def _scripts(plan: Plan, code: str) -> Iterator[tuple[str, str]]:

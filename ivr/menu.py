@@ -61,6 +61,13 @@ class Languages:
     """Offer the languages again."""
 
 
+@dataclass(frozen=True, slots=True)
+class GoTo:
+    """What a flow gives back, instead of a key, when the caller is to go on in a menu."""
+
+    menu: str
+
+
 Step = Ask | Answer | Flow | Agent | Languages
 
 
@@ -110,6 +117,15 @@ class MenuRun:
         self._last = None
         self._tries.reset()
         self.current = MAIN
+        return self._ask()
+
+    def go(self, to: GoTo) -> Ask:
+        """From a flow to a menu; to the main menu where the plan has none of this name."""
+        self._last = None
+        self._tries.reset()
+        menu = to.menu if to.menu in self._menus else MAIN
+        if menu != self.current:
+            self._enter(menu)
         return self._ask()
 
     def press(self, key: str) -> Step:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from incident.outcomes import SelfServiceResult
 from ivr.calls import Call, CallBook
 from ivr.menu import EVERY_KEY
 from ivr.served import ServedIncident
@@ -14,6 +15,9 @@ KEY_MS: Final = 5000
 """How long a key is waited for after a menu."""
 ENTRY_MS: Final = 7000
 """How long the next key of a number is waited for."""
+LETTER_MS: Final = 350
+GROUP_MS: Final = 900
+"""Silences after each letter of a code, and where it has a hyphen or a space: time to write."""
 END_KEY: Final = "#"
 END_CALL: Final = "end"
 """What a flow gives back, instead of a key, when the call is to be ended."""
@@ -73,10 +77,55 @@ class Talk:
 
     async def spell(self, digits: str) -> str:
         """Say digits one by one, with the recorded sounds; the key that interrupted, or ""."""
+        await self._in_language()
+        return await self.session.say_digits(digits, EVERY_KEY)
+
+    async def spell_slowly(self, code: str) -> str:
+        """Say a code for writing down: digits, and each letter with the word that stands for it;
+        the key that interrupted, or ""."""
+        await self._in_language()
+        for character in code:
+            if character in "- ":
+                key = await self.session.wait_for_digit(GROUP_MS)
+            else:
+                key = await self._character(character)
+                key = key or await self.session.wait_for_digit(LETTER_MS)
+            if key:
+                return key
+        return ""
+
+    async def _character(self, character: str) -> str:
+        if character.isdigit():
+            return await self.session.say_digits(character, EVERY_KEY)
+        return await self.session.say_alpha(
+            character, EVERY_KEY
+        ) or await self.session.say_phonetic(character, EVERY_KEY)
+
+    async def _in_language(self) -> None:
+        """Have Asterisk's recorded sounds in the caller's language."""
         if self._asterisk_language != self.language:
             await self.session.set_variable("CHANNEL(language)", self.language)
             self._asterisk_language = self.language
-        return await self.session.say_digits(digits, EVERY_KEY)
+
+    def has(self, text: str) -> bool:
+        """Whether the plan has this text; those of the house are always there."""
+        return text in self._paths
+
+    def came_to(self, result: SelfServiceResult) -> None:
+        self.book.came_to(self.call, result)
+
+    async def say_hour(self, hour: int) -> str:
+        """Say a whole hour, 0 to 23, as clocks have it (9 a.m.); the key that interrupted."""
+        await self._in_language()
+        # Spanish hours are feminine: la una.
+        one = "1F" if self.language == "es" and hour % 12 == 1 else str(hour % 12 or 12)
+        return await self.session.stream_file(
+            f"digits/{one}", EVERY_KEY
+        ) or await self.session.stream_file(f"digits/{'a-m' if hour < 12 else 'p-m'}", EVERY_KEY)
+
+    async def wait(self) -> str:
+        """Wait for a key; "" when none came in time."""
+        return await self.session.wait_for_digit(KEY_MS)
 
     def step(self, menu: str, choice: str) -> None:
         self.book.step(self.call, menu, choice)

@@ -26,7 +26,10 @@ from pbx.render.sections import queues  # noqa: E402
 
 PLAYS: Final = {"say", "ask", "announce", "enter", "_ask"}
 """Methods of `ivr.talk.Talk` and `ivr.menu.MenuRun` whose first argument is a text's name."""
-FAMILIES: Final = ("affected", "answer", "callback", "data_type", "emergency", "language", "menu")
+FAMILIES: Final = (
+    *("affected", "answer", "callback", "data_type", "emergency", "enrolment", "family", "genuine"),
+    *("language", "menu", "mistake", "reference", "stop"),
+)
 _NAME = re.compile(rf"(?:{'|'.join(FAMILIES)})\.[a-z_]+")
 _LIVE: Final = "/live"
 _DIALPLAN = re.compile(r"\$\{BL_LIVE\}/\$\{BL_INCIDENT\}/\$\{BL_LANGUAGE\}/([^,)&\s]+)")

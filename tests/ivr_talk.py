@@ -102,6 +102,14 @@ class Caller:
         self.heard.append(f"/digits/{digits}")
         return self._key(escape_digits)
 
+    async def say_alpha(self, text: str, escape_digits: str = "") -> str:
+        self.heard.append(f"/letters/{text}")
+        return self._key(escape_digits)
+
+    async def say_phonetic(self, text: str, escape_digits: str = "") -> str:
+        self.heard.append(f"/phonetic/{text.lower()}")
+        return self._key(escape_digits)
+
     async def set_variable(self, name: str, value: str) -> None:
         self.variables[name] = value
 

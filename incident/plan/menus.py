@@ -13,8 +13,10 @@ from incident.plan.wording import keys_named
 
 KEYS_TO_AGENT: Final = 2
 """An agent is at most this many keys away from every menu (* and # included)."""
-FLOW_ANSWERS: Final = {"genuine": "genuine"}
-"""Answers that a flow plays."""
+FLOW_ANSWERS: Final = {
+    name: name for name in ("genuine", "enrolment", "minor", "deceased", "mistake", "relay")
+}
+"""Answers that a flow plays: what is said there is the plan's own."""
 
 
 def menu_problems(document: Document, languages: dict[str, Language]) -> Iterator[Problem]:

@@ -21,7 +21,17 @@ from incident.plan.values import (
     TextName,
 )
 
-Flow = Literal["affected", "genuine", "callback"]
+Flow = Literal[
+    "affected",
+    "genuine",
+    "enrolment",
+    "callback",
+    "minor",
+    "deceased",
+    "mistake",
+    "stop_calls",
+    "relay",
+]
 
 
 class _Part(BaseModel):
@@ -49,10 +59,12 @@ class Dates(_Part):
 
 
 class DataType(_Part):
-    """``label``: what was exposed. ``advice``: what its owner should do, in a sentence or two."""
+    """``label``: what was exposed. ``advice``: what its owner should do, in a sentence or two.
+    ``other``: what was exposed, said of a child or of someone who has died."""
 
     label: Localised
     advice: Localised
+    other: Localised | None = None
 
 
 class Enrolment(_Part):

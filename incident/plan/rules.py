@@ -13,10 +13,10 @@ from typing import Final
 from incident.plan.document import Document, Path
 from incident.plan.language import Language, known_languages, load_language
 from incident.plan.menus import menu_problems
-from incident.plan.names import APOLOGIES, HOUSE_TEXTS, REQUIRED_TEXTS, SCRIPT_PARTS
+from incident.plan.names import APOLOGIES, HOUSE_TEXTS, REQUIRED_TEXTS, SCRIPT_PARTS, TEXT_KEYS
 from incident.plan.placeholders import mistakes
 from incident.plan.problems import Problem, suggestion
-from incident.plan.wording import wording_mistakes
+from incident.plan.wording import keys_named, wording_mistakes
 
 
 def rule_problems(document: Document) -> list[Problem]:
@@ -27,6 +27,7 @@ def rule_problems(document: Document) -> list[Problem]:
         lambda: _dates(document),
         lambda: _scripts(document),
         lambda: _texts(document),
+        lambda: _text_keys(document, languages),
         lambda: _localised(document, languages),
         lambda: menu_problems(document, languages),
     ]
@@ -119,12 +120,23 @@ def _texts(document: Document) -> Iterator[Problem]:
             yield document.problem(("texts", name), message)
 
 
+def _text_keys(document: Document, languages: dict[str, Language]) -> Iterator[Problem]:
+    """A replaced house text must still name the keys that its flow has."""
+    for name, keys in TEXT_KEYS.items():
+        for code, text in document.mapping("texts", name).items():
+            if code in languages and isinstance(text, str):
+                for key in sorted(keys - keys_named(text, languages[code])):
+                    message = f"the text does not say what key {key} does"
+                    yield document.problem(("texts", name, code), message)
+
+
 def localised_paths(document: Document) -> Iterator[Path]:
     """Every place of the plan that holds a text in each language."""
     yield ("organisation", "spoken")
     for code in document.mapping("data_types"):
         yield ("data_types", code, "label")
         yield ("data_types", code, "advice")
+        yield ("data_types", code, "other")
     for name in document.mapping("menus"):
         yield ("menus", name, "prompt")
     for name in document.mapping("answers"):

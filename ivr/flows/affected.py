@@ -1,93 +1,76 @@
 """Was I affected? The caller keys in the letter's reference number and hears what was exposed.
 
-What is said is what kinds of data the number stands for. No name and no telephone number is ever
-spoken, and a call may try only a few numbers: guessing them gains nothing.
+What is said is what kinds of data the number stands for, and to whoever wants it the activation
+code, which the letter holds too. No name and no telephone number is ever spoken.
 """
 
 from __future__ import annotations
 
-import asyncio
-import logging
 from typing import Final
 
-from sqlalchemy.exc import SQLAlchemyError
-
-from incident.store.engine import Store, StoreError
-from incident.store.references import data_types_of
-from ivr.menu import AGENT_KEY, BACK, REPEAT
+from incident.outcomes import SelfServiceResult
+from incident.store.references import Letter
+from ivr.flows.enrolment import tell_code
+from ivr.flows.reference import References, Without, Wording, ask_reference, explain
+from ivr.menu import REPEAT, GoTo
 from ivr.talk import Talk
 
-log: Final = logging.getLogger(__name__)
-
-MAX_DIGITS: Final = 20
-TRIES: Final = 3
-LOOKUPS_PER_CALL: Final = 6
-_DATABASE_SECONDS: Final = 3.0
+WORDING: Final = Wording("affected.ask_reference", "affected.not_found")
+PROTECT: Final = "protect"
 
 
-class References:
-    """Looks reference numbers up, so many in one call and no more."""
-
-    __slots__ = ("_left", "_store")
-
-    def __init__(self, store: Store) -> None:
-        self._store = store
-        self._left = LOOKUPS_PER_CALL
-
-    @property
-    def exhausted(self) -> bool:
-        return self._left <= 0
-
-    async def data_types(self, incident: str, reference: str) -> tuple[str, ...] | None:
-        """None where there is no such number, or no answer in time."""
-        self._left -= 1
-        try:
-            async with asyncio.timeout(_DATABASE_SECONDS):
-                return await data_types_of(self._store, incident, reference)
-        except (SQLAlchemyError, StoreError, OSError, TimeoutError) as error:
-            log.warning("a reference number could not be looked up (%s)", type(error).__name__)
-            # Never "not found": it could be there. Whoever asks again gets the same help.
-            self._left = 0
-            return None
+async def affected(talk: Talk, references: References) -> str | GoTo:
+    """Gives the key that ended it, or "", or a menu to go on in."""
+    given = await ask_reference(talk, references, WORDING)
+    if isinstance(given, Without):
+        return await explain(talk, given, "affected.not_listed_help")
+    return await tell(talk, given)
 
 
-async def affected(talk: Talk, references: References, first: str = "") -> str:
-    """Gives the key that ended it, or "". ``first``: the first key of the number, if pressed."""
-    prompt = "affected.ask_reference"
-    for _ in range(TRIES):
-        if references.exhausted:
-            break
-        entered = await talk.enter(prompt, MAX_DIGITS, first)
-        number, first = entered.value, ""
-        if number == AGENT_KEY:
-            return AGENT_KEY
-        if not number and not entered.timed_out:
-            break  # "If you do not have a letter, just press pound."
-        if not number or REPEAT in number:
-            prompt = "affected.ask_reference"
-            continue
-        key = await talk.spell(number)
-        if key in {AGENT_KEY, BACK}:
-            return key
-        if key == REPEAT:
-            prompt = "affected.ask_reference"
-            continue
-        found = await references.data_types(talk.incident.id, number)
-        if found is not None:
-            return await _tell(talk, found)
-        prompt = "affected.not_found"
-    talk.note("affected:not_listed")
-    return await talk.say("affected.not_listed_help")
-
-
-async def _tell(talk: Talk, data_types: tuple[str, ...]) -> str:
+async def tell(talk: Talk, letter: Letter) -> str | GoTo:
+    """Say what was involved for whom this letter is, then what can be done."""
     talk.note("affected:found")
     talk.leaf()
-    key = await talk.say("affected.found")
-    for code in data_types:
-        if key:
-            break
-        # A type that the plan no longer has: what is left still holds.
-        if code in talk.incident.plan.data_types:
-            key = await talk.say(f"data_type.{code}")
+    talk.came_to(SelfServiceResult.AFFECTED)
+    key = await _involved(talk, letter)
+    while key == REPEAT:
+        key = await _involved(talk, letter)
+    if key:
+        return key
+    if letter.kind == "deceased":
+        return await _for_the_family(talk, letter)
+    minor = letter.kind == "minor"
+    key = await talk.ask("affected.next_minor" if minor else "affected.next")
+    if key == "1":
+        return await tell_code(talk, letter)
+    if key == "2":
+        if minor and talk.has("answer.minor"):
+            talk.came_to(SelfServiceResult.MINOR)
+            return await talk.say("answer.minor")
+        return GoTo(PROTECT)
+    return await tell(talk, letter) if key == REPEAT else key
+
+
+async def _involved(talk: Talk, letter: Letter) -> str:
+    if letter.kind is None:
+        key = await talk.say("affected.found")
+    elif letter.kind == "minor":
+        key = await talk.say("affected.found_minor")
+    else:
+        key = await talk.say("affected.found_deceased")
+    family = "data_type" if letter.kind is None else "other_data_type"
+    for code in letter.data_types:
+        # A type that the plan no longer has, or does not say of others: what is left still holds.
+        if not key and talk.has(f"{family}.{code}"):
+            key = await talk.say(f"{family}.{code}")
     return key
+
+
+async def _for_the_family(talk: Talk, letter: Letter) -> str | GoTo:
+    if not talk.has("answer.deceased"):
+        return ""
+    key = await talk.ask("affected.next_deceased")
+    if key == "1":
+        talk.came_to(SelfServiceResult.DECEASED)
+        return await talk.say("answer.deceased")
+    return await tell(talk, letter) if key == REPEAT else key

@@ -6,14 +6,13 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Final, Literal
 
+from incident.guessing import GuessLimits
 from incident.store.engine import Store
 from ivr.calls import HOTLINE, CallBook
-from ivr.flows.affected import References, affected
 from ivr.flows.after_hours import after_hours
-from ivr.flows.callback import callback
-from ivr.flows.genuine import genuine
+from ivr.flows.self_service import SelfService
 from ivr.journal import Journal
-from ivr.menu import AGENT_KEY, Agent, Answer, Ask, Flow, Languages, MenuRun, Step, Tries
+from ivr.menu import AGENT_KEY, Agent, Answer, Ask, Flow, GoTo, Languages, MenuRun, Step, Tries
 from ivr.served import Incidents
 from ivr.talk import END_CALL, Talk
 from pbx import names
@@ -43,12 +42,14 @@ class Hotline:
         journal: Journal,
         store: Store,
         *,
+        limits: GuessLimits | None = None,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self._incidents = incidents
         self._book = book
         self._journal = journal
         self._store = store
+        self._limits = limits or GuessLimits()
         self._now = now
 
     async def __call__(self, session: AgiSession) -> None:
@@ -77,7 +78,7 @@ class Hotline:
             raise
 
     async def _converse(self, talk: Talk) -> Next:
-        references = References(self._store)
+        flows = SelfService(talk, self._store, self._journal, self._limits)
         if not await _choose_language(talk):
             then = await self._to_agent(talk)
             if then is not None:
@@ -85,25 +86,21 @@ class Hotline:
         menus = MenuRun(
             talk.incident.plan.menus, several_languages=len(talk.incident.languages) > 1
         )
-        key = await talk.say("greeting")
+        key: str | GoTo = await talk.say("greeting")
         step: Step = menus.home()
         if key:
             step = self._press(talk, menus, key)
         while True:
             match step:
                 case Ask(before, prompt):
-                    key = ""
-                    for text in before:
-                        key = key or await talk.say(text)
-                    key = key or await talk.ask(prompt)
+                    key = await _ask(talk, before, prompt)
                 case Answer(name):
                     talk.leaf()
                     key = await talk.say(f"answer.{name}") or await talk.ask("after_answer")
                 case Flow(name):
-                    key = await self._flow(name, talk, references)
+                    key = await flows.run(name) or await talk.ask("after_answer")
                     if key == END_CALL:
                         return HANGUP
-                    key = key or await talk.ask("after_answer")
                 case Languages() | Agent():
                     if isinstance(step, Agent) or not await _choose_language(talk):
                         then = await self._to_agent(talk)
@@ -114,17 +111,12 @@ class Hotline:
             step = self._press(talk, menus, key)
 
     @staticmethod
-    def _press(talk: Talk, menus: MenuRun, key: str) -> Step:
+    def _press(talk: Talk, menus: MenuRun, key: str | GoTo) -> Step:
+        if isinstance(key, GoTo):
+            return menus.go(key)
         if key:
             talk.step(menus.current, key)
         return menus.press(key)
-
-    async def _flow(self, name: str, talk: Talk, references: References) -> str:
-        if name == "affected":
-            return await affected(talk, references)
-        if name == "genuine":
-            return await genuine(talk, references)
-        return await callback(talk, self._journal, "menu")
 
     async def _to_agent(self, talk: Talk) -> Next | None:
         """None: nobody is there at this hour, and the caller goes on in the menus."""
@@ -133,6 +125,14 @@ class Hotline:
             await talk.announce("to_agent")
             return QUEUE
         return HANGUP if await after_hours(talk, self._journal) else None
+
+
+async def _ask(talk: Talk, before: tuple[str, ...], prompt: str) -> str:
+    for text in before:
+        key = await talk.say(text)
+        if key:
+            return key
+    return await talk.ask(prompt)
 
 
 async def _choose_language(talk: Talk) -> bool:
