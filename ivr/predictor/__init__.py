@@ -13,7 +13,8 @@ would be a promise for the case that they are lucky.
 
 from __future__ import annotations
 
-from ivr.predictor.learning import BadMemory, Learner
+from ivr.predictor.keeping import BadMemory
+from ivr.predictor.learning import Learner
 from ivr.predictor.prediction import Prediction, predict, predict_served
 from ivr.predictor.promise import STEPS, Promise, promise
 from ivr.predictor.rates import Priors, Rates

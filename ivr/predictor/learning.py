@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Final
 
+from ivr.predictor.keeping import BadMemory, dump, load, mapping
 from ivr.predictor.memory import Faded
 from ivr.predictor.prediction import Prediction
 from ivr.predictor.rates import Priors, Rates
@@ -27,14 +28,6 @@ SPREADS: Final = (0.05, 4.0)
 PACES: Final = (0.1, 3.0)
 SCATTERS: Final = (0.2, 4.0)
 FARTHEST: Final = 9.0
-
-
-class BadMemory(ValueError):
-    """What is to be restored is not what `Learner.to_dict` gave. ``where``: the wrong part."""
-
-    def __init__(self, where: str) -> None:
-        super().__init__(f"learned rates cannot be restored: {where}; start from the priors")
-        self.where = where
 
 
 @dataclass(slots=True)
@@ -106,7 +99,7 @@ class Learner:
         self._ended(self._patience, at, 1.0 if abandoned else 0.0, seconds)
         entry = self._queue(queue)
         if not abandoned and entry.blocked_until >= at - seconds:
-            self._add(entry.pace, at, 1.0, 0.0, self._priors.pace_half_life)
+            self._add(entry.pace, at, 1.0, 0.0)
             if predicted is not None and predicted.sd > 0:
                 off = (seconds - predicted.mean) / predicted.sd
                 # One odd call does not make every range wide. The prediction's variance had the
@@ -141,7 +134,6 @@ class Learner:
                     at,
                     0.0,
                     rate_now(before, rates) / rates.service * gap,
-                    self._priors.pace_half_life,
                 )
         if before is None or at >= entry.seen_at:
             if before is None or not before.ahead:
@@ -233,7 +225,7 @@ class Learner:
         return lost.events * left / (OUTBOUND_PRIOR_SECONDS + lost.exposure * left)
 
     def _pace(self, queue: _Queue, at: float, service: float) -> float:
-        left = queue.pace.factor(at, self._priors.pace_half_life)
+        left = queue.pace.factor(at, self._priors.half_life)
         weight = self._priors.pace_weight
         expected = queue.pace.exposure * left * service
         pace = (weight + queue.pace.events * left) / (weight + expected)
@@ -267,17 +259,17 @@ class Learner:
         """Everything learned, as JSON takes it."""
         return {
             "version": VERSION,
-            "service": _dump(self._service),
-            "notices": _dump(self._notices),
-            "squares": _dump(self._squares),
-            "patience": _dump(self._patience),
+            "service": dump(self._service),
+            "notices": dump(self._notices),
+            "squares": dump(self._squares),
+            "patience": dump(self._patience),
             "queues": {
                 name: {
-                    "pace": _dump(queue.pace),
-                    "outbound": _dump(queue.outbound),
-                    "outbound_later": _dump(queue.outbound_later),
-                    "arrivals": _dump(queue.arrivals),
-                    "scatter": _dump(queue.scatter),
+                    "pace": dump(queue.pace),
+                    "outbound": dump(queue.outbound),
+                    "outbound_later": dump(queue.outbound_later),
+                    "arrivals": dump(queue.arrivals),
+                    "scatter": dump(queue.scatter),
                 }
                 for name, queue in self._queues.items()
             },
@@ -287,23 +279,23 @@ class Learner:
     def from_dict(cls, data: object, priors: Priors = Priors()) -> Learner:  # noqa: B008
         """What `to_dict` gave. Raises `BadMemory` for anything else."""
         learner = cls(priors)
-        root = _mapping(data, "all of it")
+        root = mapping(data, "all of it")
         if root.get("version") != VERSION:
             raise BadMemory("version")
-        learner._service = _load(root, "service")
-        learner._notices = _load(root, "notices")
-        learner._squares = _load(root, "squares")
-        learner._patience = _load(root, "patience")
-        for name, entry in _mapping(root.get("queues"), "queues").items():
+        learner._service = load(root, "service")
+        learner._notices = load(root, "notices")
+        learner._squares = load(root, "squares")
+        learner._patience = load(root, "patience")
+        for name, entry in mapping(root.get("queues"), "queues").items():
             if not isinstance(name, str):
                 raise BadMemory("queues")
-            part = _mapping(entry, f"queues.{name}")
+            part = mapping(entry, f"queues.{name}")
             learner._queues[name] = _Queue(
-                pace=_load(part, "pace"),
-                outbound=_load(part, "outbound"),
-                outbound_later=_load(part, "outbound_later"),
-                arrivals=_load(part, "arrivals"),
-                scatter=_load(part, "scatter"),
+                pace=load(part, "pace"),
+                outbound=load(part, "outbound"),
+                outbound_later=load(part, "outbound_later"),
+                arrivals=load(part, "arrivals"),
+                scatter=load(part, "scatter"),
             )
         return learner
 
@@ -316,15 +308,8 @@ class Learner:
         sums.fade(at, priors.half_life)
         self._add(sums, at, events, sums.remembered(seconds, priors.half_life, priors.most))
 
-    def _add(
-        self,
-        sums: Faded,
-        at: float,
-        events: float,
-        exposure: float,
-        half_life: float | None = None,
-    ) -> None:
-        sums.fade(at, half_life or self._priors.half_life)
+    def _add(self, sums: Faded, at: float, events: float, exposure: float) -> None:
+        sums.fade(at, self._priors.half_life)
         if events:
             sums.shrink(self._priors.most)
         sums.events += events
@@ -335,28 +320,3 @@ def _duration(seconds: float) -> float:
     if not math.isfinite(seconds):
         raise ValueError(f"a duration must be finite: {seconds}")
     return max(0.0, seconds)
-
-
-def _dump(sums: Faded) -> list[float]:
-    return [sums.events, sums.exposure, sums.at, sums.span]
-
-
-def _mapping(data: object, where: str) -> Mapping[object, object]:
-    if not isinstance(data, Mapping):
-        raise BadMemory(where)
-    return data
-
-
-def _load(data: Mapping[object, object], name: str) -> Faded:
-    numbers = data.get(name)
-    if not isinstance(numbers, list) or len(numbers) != 4:
-        raise BadMemory(name)
-    if not all(isinstance(n, int | float) and not isinstance(n, bool) for n in numbers):
-        raise BadMemory(name)
-    try:
-        sums = Faded(*(float(number) for number in numbers))
-    except OverflowError:
-        raise BadMemory(name) from None
-    if not sums.plausible():
-        raise BadMemory(name)
-    return sums

@@ -12,6 +12,8 @@ from ivr.predictor.state import QueueState
 
 Z90: Final = 1.2815515655446004
 """The standard normal distribution's 0.9 quantile."""
+SINGLY: Final = 512.0
+"""So many callers ahead are followed one by one."""
 ENDLESS: Final = 7 * 86400.0
 """Nobody is told anything about a wait beyond a week; the arithmetic stops there."""
 
@@ -85,9 +87,9 @@ class _Sums:
 
 def _walk(ahead: int, flow: Releases, patience: float, own: float, sums: _Sums) -> None:
     """Follow the line down: ``ahead + 1`` departures are to happen; ``own``: what the caller's
-    own patience adds to the rate of each, given that it lasts (`predict_served`). A boundary (a known release,
-    or a new rate) that falls into a step takes over what is left of the step."""
-    points, segments = list(flow.points), flow.segments
+    own patience adds to the rate of each, given that it lasts (`predict_served`). A boundary (a
+    known release, or a new rate) that falls into a step takes over what is left of the step."""
+    points, segments = flow.points, flow.segments
     segment, point = 0, 0
     left = ahead + 1.0
     while left > 1e-9 and sums.time < ENDLESS:
@@ -95,6 +97,11 @@ def _walk(ahead: int, flow: Releases, patience: float, own: float, sums: _Sums) 
         before = max(0.0, math.ceil(left - 1e-9) - 1.0)
         step = left - before
         hang_up = before * patience
+        if before > SINGLY:
+            # Far back, several departures in one step, at the rate in their middle.
+            more = before // (SINGLY / 2.0)
+            step += more
+            hang_up -= more / 2.0 * patience
         if rate + hang_up > 0.0:
             hang_up += own
         total = rate + hang_up

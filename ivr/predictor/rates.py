@@ -61,8 +61,9 @@ class Priors:
     ``service_seconds`` (talk and wrap-up) and ``patience_seconds`` (mean time until a caller who
     is not served hangs up) count as ``service_weight`` services and ``patience_weight`` hang-ups.
     ``pace_weight``: calls that the queue must have got before what it gets counts as much as what
-    the model expects of it. What happened ``half_life`` seconds ago counts half, and never more
-    than about ``most`` events are remembered.
+    the model expects of it; ``scatter_weight``: the same for how far predictions were off.
+    What happened ``half_life`` seconds ago counts half, and never more than about ``most`` events
+    are remembered.
     """
 
     service_seconds: float = 300.0
@@ -70,7 +71,6 @@ class Priors:
     patience_seconds: float = 180.0
     patience_weight: float = 5.0
     pace_weight: float = 50.0
-    pace_half_life: float = 7200.0
     scatter_weight: float = 50.0
-    half_life: float = 7200.0
+    half_life: float = 3600.0
     most: float = 500.0
