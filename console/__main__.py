@@ -18,6 +18,7 @@ from console.demo import demo
 from console.doctor import doctor
 from console.door import Refused, err
 from console.drill_commands import drill_app
+from console.forecast_commands import plan
 from console.plan_commands import agents_app, incident_app, prompts_app
 from console.project_tests import check, test
 from console.refusals import REFUSALS
@@ -37,6 +38,7 @@ app.command()(up)
 app.command()(render)
 app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})(test)
 app.command()(check)
+app.command()(plan)
 app.command()(bench)
 app.command()(doctor)
 app.command()(backup)

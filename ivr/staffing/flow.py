@@ -19,8 +19,9 @@ from ivr.staffing.quarters import SECONDS, Quarter
 from ivr.staffing.scenario import Scenario
 from ivr.staffing.target import Target, agents_needed, by_square_root
 
-_AFTER_OPENING: Final = 8
-"""Quarter hours after an opening over which come the calls that closed hours have put off."""
+_AFTER_OPENING: Final = 16
+"""Quarter hours after an opening over which come the calls that closed hours have put off, many
+at first and fewer from quarter to quarter."""
 _DIAL_SECONDS: Final = 25.0
 _ROUNDS: Final = 40
 _MOST_AGENTS: Final = 200_000
@@ -73,15 +74,15 @@ class _Settled:
 
 
 class Flow:
-    """The quarters of one queue. ``agents``: one number for each quarter, or None to staff for
-    the scenario's target (at open hours)."""
+    """The quarters of one queue. ``agents``: how many there are at every open hour, or None for
+    as many as the scenario's target takes."""
 
     def __init__(
         self,
         scenario: Scenario,
         quarters: Sequence[Quarter],
         fresh: Sequence[float],
-        agents: Sequence[int] | None = None,
+        agents: int | None = None,
     ) -> None:
         self._scenario = scenario
         self._quarters = quarters
@@ -140,15 +141,16 @@ class Flow:
             for at in range(opening, min(opening + _AFTER_OPENING, len(to)))
             if self._quarters[at].open
         ]
-        for at in after:
-            to[at] += number / len(after)
+        weights = range(len(after), 0, -1)
+        for at, weight in zip(after, weights, strict=True):
+            to[at] += number * weight / sum(weights)
 
     def _open(self, index: int) -> Point:
         fresh, before = self._fresh[index], self._redials[index]
         first = fresh * (1 - self._scenario.service.self_service) + before
         due = self._due[index]
         if self._agents is not None:
-            agents = self._agents[index]
+            agents = self._agents
             now = self._settle(agents, first, due)
         else:
             agents, now = self._staff(first, due)

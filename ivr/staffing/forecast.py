@@ -175,11 +175,7 @@ def make(base: Ground, belief: Belief | None = None) -> Forecast:
     points = Flow(scenario, base.quarters, fresh).run()
     given: tuple[Point, ...] | None = None
     if scenario.agents is not None:
-        left = [
-            max(0, scenario.agents - math.ceil(base.capacity.agents(calls * 4) - 1e-9))
-            for calls in placed
-        ]
-        given = tuple(Flow(scenario, base.quarters, fresh, left).run())
+        given = tuple(Flow(scenario, base.quarters, fresh, scenario.agents).run())
     shares = scenario.languages if len(scenario.languages) > 1 else {}
     spreads = _spreads(base, belief, fresh, [point.calls for point in given or points])
     ranges = [

@@ -127,7 +127,7 @@ class Response(_Part):
     ``closed``: how many call at an hour when no agent answers, relative to an open one.
     """
 
-    peak_share: Annotated[Share, Field(gt=0)] = 0.009
+    peak_share: Annotated[Share, Field(gt=0, le=0.2)] = 0.009
     total: Annotated[Measure, Field(gt=0, le=20)] | None = None
     delivery: dict[int, Share] = Field(
         default_factory=lambda: {2: 0.20, 3: 0.40, 4: 0.25, 5: 0.15}, min_length=1, max_length=60
@@ -231,7 +231,8 @@ class Goal(_Part):
 class Scenario(_Part):
     """Everything a forecast is made from. ``people``: to notify, by letter unless said otherwise.
 
-    ``agents``: how many there are, at every open hour; none: as many as the target takes.
+    ``agents``: how many there are for callers, at every open hour (those for notice calls come on
+    top); none: as many as the target takes.
     ``days``: how long to look ahead from the first notice.
     """
 
