@@ -8,14 +8,13 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Final
 
-from sqlalchemy import select
 from sqlalchemy.exc import SQLAlchemyError
 
 from incident.metrics import EMERGENCY_CALLBACKS
 from incident.privacy import IncidentKey
 from incident.store import callbacks
+from incident.store.callbacks import Kept, Refusal
 from incident.store.engine import Store, StoreError
-from incident.store.schema import CallbackRow
 from pbx.spool import (
     CallbackRequest,
     SpoolDamaged,
@@ -59,27 +58,47 @@ class CallbackSpool:
             request = await self._read(path, keys)
             if request is not None:
                 read[path] = request
-        if not read:
-            return 0
+        new = 0
+        for path, request in read.items():
+            kept = await self._keep(request, source_key(path), keys[request.incident])
+            if kept is None:
+                break
+            await asyncio.to_thread(remove_spooled, path)
+            if isinstance(kept, Refusal):
+                log.info("a spooled call-back is of a number that must not be called")
+            elif kept.new:
+                new += 1
+                EMERGENCY_CALLBACKS.labels(request.incident).inc()
+                await self._taken(request)
+        return new
+
+    async def _keep(
+        self, request: CallbackRequest, key: str, incident: IncidentKey
+    ) -> Kept | Refusal | None:
+        """None: the database is away."""
+        wanted = callbacks.request(
+            incident,
+            incident=request.incident,
+            language=request.language[:8],
+            e164=request.phone,
+            source=SOURCE,
+            source_key=key,
+            call=request.call_id[:64] or None,
+            now=request.requested_at,
+            # The placeholder that holds the place already is found by it.
+            token=request.token or None,
+            rank=request.rank,
+            not_before=request.not_before,
+        )
         try:
-            new = await self._store_all(read, keys)
+            kept = await callbacks.keep(self._store, wanted)
         except (SQLAlchemyError, StoreError, OSError) as error:
             level = logging.DEBUG if self._failing else logging.WARNING
             self._failing = True
-            log.log(
-                level,
-                "%d spooled call-backs wait for the database (%s)",
-                len(read),
-                type(error).__name__,
-            )
-            return 0
+            log.log(level, "spooled call-backs wait for the database (%s)", type(error).__name__)
+            return None
         self._failing = False
-        for path, request in read.items():
-            await asyncio.to_thread(remove_spooled, path)
-            if source_key(path) in new:
-                EMERGENCY_CALLBACKS.labels(request.incident).inc()
-                await self._taken(request)
-        return len(new)
+        return kept
 
     async def _read(self, path: Path, keys: dict[str, IncidentKey]) -> CallbackRequest | None:
         try:
@@ -93,29 +112,3 @@ class CallbackSpool:
         except OSError as error:
             log.warning("a spooled call-back cannot be read (%s)", type(error).__name__)
         return None
-
-    async def _store_all(
-        self, read: dict[Path, CallbackRequest], keys: dict[str, IncidentKey]
-    ) -> frozenset[str]:
-        rows = [
-            callbacks.request(
-                keys[request.incident],
-                incident=request.incident,
-                language=request.language[:8],
-                e164=request.phone,
-                source=SOURCE,
-                source_key=source_key(path),
-                call=request.call_id[:64] or None,
-                now=request.requested_at,
-            )
-            for path, request in read.items()
-        ]
-        wanted = [row.source_key for row in rows]
-        async with self._store.write() as session:
-            there = set(
-                await session.scalars(
-                    select(CallbackRow.source_key).where(CallbackRow.source_key.in_(wanted))
-                )
-            )
-            await callbacks.save_callbacks(session, self._store.dialect, rows)
-        return frozenset(wanted) - there

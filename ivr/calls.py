@@ -17,10 +17,9 @@ from prometheus_client import Counter
 
 from incident.contacts.phones import BadPhone, to_e164
 from incident.messages import CallEvent, Publisher, send
-from incident.metrics import INBOUND_CALLS, MENU_CHOICES, QUEUE_WAIT, SHED_CALLS, SELF_SERVICE
+from incident.metrics import INBOUND_CALLS, MENU_CHOICES, QUEUE_WAIT, SELF_SERVICE, SHED_CALLS
 from incident.outcomes import CallOutcome, SelfServiceResult
 from incident.privacy import IncidentKey
-from incident.store.callbacks import CallbackRequest
 from incident.store.calls import StoredCall
 from ivr.journal import Journal
 
@@ -276,10 +275,9 @@ class CallBook:
             self.note(call, AFTER_HOURS_STEP)
             self.save(call)
 
-    def callback(self, call: Call, request: CallbackRequest) -> None:
-        """The caller left a number."""
-        call.left_number = True
-        self._journal.callback(request)
+    def kept(self, call: Call, token: str) -> None:
+        """The caller has a place in line that is kept."""
+        call.left_number, call.place = True, token
         self.save(call)
 
     def shed(self, call: Call) -> None:

@@ -1,4 +1,4 @@
-"""Writes calls and call-back requests to the store in groups; nobody on the telephone waits.
+"""Writes calls to the store in groups, and kept places at once: for those alone somebody waits.
 
 Every write is a call's whole row as it stands, so that a repeated or a late write does no harm.
 While the database is away, what is to be written stays in memory, bounded; calls go on.
@@ -8,19 +8,18 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Final, TypeVar
+from typing import Final
 
 from sqlalchemy.exc import DataError, IntegrityError, SQLAlchemyError
 
-from incident.store.callbacks import CallbackRequest, save_callbacks
+from incident.store.callbacks import CallbackRequest, Kept, Refusal, keep
 from incident.store.calls import StoredCall, save_calls
 from incident.store.engine import Store, StoreError
 from pbx.spool import write_spooled
 
 log: Final = logging.getLogger(__name__)
-T = TypeVar("T")
 
 GROUP_SECONDS: Final = 0.05
 """How long the first write of a group waits for others."""
@@ -40,10 +39,9 @@ class Journal:
     def __init__(self, store: Store, spool: Path | None = None) -> None:
         self._store = store
         self._spool = spool
+        self._kept: list[Callable[[], None]] = []
         self._calls: dict[str, StoredCall] = {}
-        self._callbacks: dict[str, CallbackRequest] = {}
         self._some = asyncio.Event()
-        self._written = asyncio.Condition()
         self._stopping = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
         self._failing = False
@@ -79,32 +77,33 @@ class Journal:
         self._calls[call.id] = call
         self._some.set()
 
-    def callback(self, request: CallbackRequest) -> None:
-        """Have a call-back request written; handing it in again does nothing."""
-        self._callbacks[request.source_key] = request
-        self._some.set()
+    async def keep(
+        self, wanted: CallbackRequest, sealed: bytes, timeout: float
+    ) -> Kept | Refusal | None:
+        """Give a caller a place in line, for certain: what the store has not taken within
+        ``timeout`` seconds is in the spool when this returns None.
 
-    async def settled(self, source_key: str, timeout: float) -> bool:
-        """Wait until a call-back request is in the store; says whether it is."""
-        try:
-            async with asyncio.timeout(timeout), self._written:
-                await self._written.wait_for(lambda: source_key not in self._callbacks)
-        except TimeoutError:
-            return False
-        return True
-
-    async def set_aside(self, source_key: str, incident: str, sealed: bytes) -> None:
-        """Put a call-back request that the store has not taken yet where a restart finds it.
-
-        The same ``source_key`` makes it count once, whichever way it reaches the store.
+        ``sealed``: the same request, for the spool; whichever way it reaches the store, it counts
+        once. Raises OSError when neither takes it; without a spool, what the store raises.
         """
-        if self._spool is None:
-            return
         try:
-            await asyncio.to_thread(write_spooled, self._spool, incident, sealed, source_key)
-        except OSError as error:
-            kind = type(error).__name__
-            log.error("a call-back request is in memory only (%s)", kind)  # noqa: TRY400 - no trace
+            async with asyncio.timeout(timeout):
+                found = await keep(self._store, wanted)
+        except (SQLAlchemyError, StoreError, OSError, TimeoutError) as error:
+            if self._spool is None:
+                raise
+            log.warning("a kept place goes into the spool (%s)", type(error).__name__)
+            await asyncio.to_thread(
+                write_spooled, self._spool, wanted.incident_id, sealed, wanted.token
+            )
+            return None
+        for handler in self._kept:
+            handler()
+        return found
+
+    def on_kept(self, handler: Callable[[], None]) -> None:
+        """To be told when somebody was given a place."""
+        self._kept.append(handler)
 
     async def _run(self) -> None:
         delay, window = _FIRST_RETRY, GROUP_SECONDS
@@ -115,7 +114,7 @@ class Journal:
                 await self._pause(window)
             wanted = _SECONDS_PER_ROW * len(self._calls)
             window = min(max(GROUP_SECONDS, wanted), LONGEST_GROUP_SECONDS)
-            while self._calls or self._callbacks:
+            while self._calls:
                 if await self._flush():
                     delay = _FIRST_RETRY
                 else:
@@ -138,14 +137,11 @@ class Journal:
     async def _flush(self) -> bool:
         """One transaction. Says whether it was committed."""
         calls = dict(list(self._calls.items())[: self._batch])
-        callbacks = dict(list(self._callbacks.items())[: self._batch])
-        dialect = self._store.dialect
         try:
             async with self._store.write() as session:
-                await save_calls(session, dialect, list(calls.values()))
-                await save_callbacks(session, dialect, list(callbacks.values()))
+                await save_calls(session, self._store.dialect, list(calls.values()))
         except (IntegrityError, DataError) as error:
-            self._refused(error, calls, callbacks)
+            self._refused(error, calls)
             return True
         except (SQLAlchemyError, StoreError, OSError) as error:
             # The message of a database error quotes the values: its type alone is told.
@@ -163,29 +159,20 @@ class Journal:
         self._failing = False
         self._batch = min(2 * self._batch, _BATCH)
         _forget(self._calls, calls)
-        _forget(self._callbacks, callbacks)
-        async with self._written:
-            self._written.notify_all()
         return True
 
-    def _refused(
-        self,
-        error: Exception,
-        calls: Mapping[str, StoredCall],
-        callbacks: Mapping[str, CallbackRequest],
-    ) -> None:
+    def _refused(self, error: Exception, calls: Mapping[str, StoredCall]) -> None:
         """One row that the database will never take must not hold up all others."""
         if self._batch > 1:
             self._batch = 1
             return
-        for key in (*calls, *callbacks):
+        for key in calls:
             log.error("the database refuses what call %s wrote (%s)", key, type(error).__name__)
             self.dropped += 1
         _forget(self._calls, calls)
-        _forget(self._callbacks, callbacks)
 
 
-def _forget(waiting: dict[str, T], written: Mapping[str, T]) -> None:
+def _forget(waiting: dict[str, StoredCall], written: Mapping[str, StoredCall]) -> None:
     """Take off what was written, unless it has changed again meanwhile."""
     for key, value in written.items():
         if waiting.get(key) is value:

@@ -179,6 +179,8 @@ class EmergencyCall:
         sealed = seal_for(self._pack.public_key, request.to_bytes())
         # Under the token: whoever takes this over finds the place that is held already.
         write_spooled(self._home.callback_spool, self._pack.incident, sealed, place.token)
+        if self._place is None:
+            self._agi.set_variable(names.HOLDS, "wanted")
 
     def _play(self, name: str, keys: str, language: str | None = None) -> str:
         """The key that interrupted the prompt, or "". A prompt that is not there is left out:

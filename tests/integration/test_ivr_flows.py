@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import cast
@@ -41,6 +42,15 @@ class _Air:
 
     def get(self, incident: str | None) -> ServedIncident | None:
         return self.all.get(incident or "")
+
+
+class AwayStore:
+    """A database that is away."""
+
+    @asynccontextmanager
+    async def write(self) -> AsyncIterator[None]:
+        raise OSError("away")
+        yield
 
 
 class House:
@@ -225,12 +235,10 @@ async def test_a_number_that_cannot_be_called_is_asked_for_again(
     store: Store, house: House
 ) -> None:
     closed = House(store, open_now=False)
-    await closed.journal.start()
-    caller = await closed.call("1", "0", "1", "5#", "2025550177#", "", "1")
+    caller = await closed.call("1", "0", "1", "", "", "2", "5#", "2025550177#", "", "1")
     assert "callback.invalid" in caller.texts
     assert caller.texts[-2:] == ["callback.thanks", "goodbye"]
     assert caller.variables["BL_NEXT"] == "hangup"
-    await closed.journal.stop()
     async with store.read() as session:
         row = (await session.scalars(select(CallbackRow))).one()
     assert KEY.decrypt(row.phone_enc) == "+12025550177"
@@ -238,20 +246,44 @@ async def test_a_number_that_cannot_be_called_is_asked_for_again(
     assert (await closed.end()).outcome == CallOutcome.CALLBACK
 
 
-async def test_nobody_is_thanked_for_what_only_memory_holds(
-    store: Store, house: House, tmp_path: Path
-) -> None:
-    closed = House(store, open_now=False, spool=tmp_path / "spool")
-    # The journal does not run: the store takes nothing for now.
-    caller = await closed.call("1", "0", "1", "2025550177#", "", "1")
+async def test_nobody_is_thanked_for_what_only_memory_holds(house: House, tmp_path: Path) -> None:
+    closed = House(cast(Store, AwayStore()), open_now=False, spool=tmp_path / "spool")
+    caller = await closed.call("1", "0", "1", "", "", "2", "2025550177#", "", "1")
     assert caller.texts[-2:] == ["callback.thanks", "goodbye"]
     (spooled,) = list_spooled(tmp_path / "spool")
     assert b"2025550177" not in spooled.read_bytes()
-    assert read_spooled(spooled, {"northwind": KEY}).phone == "+12025550177"
-    await closed.end()
+    request = read_spooled(spooled, {"northwind": KEY})
+    assert request.phone == "+12025550177"
+    # The dialplan holds the place meanwhile, under the token that the spool is read with.
+    assert caller.variables["BL_HOLDS"] == "wanted"
+    assert caller.variables["BL_KEPT"] == request.token == source_key(spooled)
+    assert request.rank == pytest.approx(int(caller.variables["BL_RANK"]) / 1000, abs=0.002)
+
+
+async def test_the_callers_own_number_is_read_back_and_one_key_confirms_it(
+    store: Store, house: House
+) -> None:
+    closed = House(store, open_now=False)
+    caller = await closed.call("1", "0", "1", "", "", "1")
+    at = caller.texts.index("callback.number_is")
+    assert caller.texts[at : at + 3] == [
+        "callback.number_is",
+        "2025550123",
+        "callback.confirm_caller",
+    ]
     async with store.read() as session:
         row = (await session.scalars(select(CallbackRow))).one()
-    assert row.source_key == source_key(spooled)
+    assert KEY.decrypt(row.phone_enc) == "+12025550123"
+    assert (row.token, row.rank) == (row.source_key, row.requested_at)
+
+
+async def test_a_second_call_of_the_number_gets_no_second_place(store: Store, house: House) -> None:
+    closed = House(store, open_now=False)
+    await closed.call("1", "0", "1", "", "", "1")
+    caller = await closed.call("1", "0", "1", "", "", "1")
+    assert "callback.kept_already" in caller.texts
+    async with store.read() as session:
+        assert len((await session.scalars(select(CallbackRow))).all()) == 1
 
 
 async def test_a_number_that_was_not_confirmed_is_not_kept(store: Store, house: House) -> None:

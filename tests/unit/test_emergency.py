@@ -195,6 +195,7 @@ def test_a_number_is_taken_sealed_and_the_call_ends(home: Home) -> None:
     assert request.call_id == "1795465890.61"
     # The dialplan holds the place under the very token that the hotline will read.
     assert request.token == call.variables["BL_KEPT"] == path.stem
+    assert call.variables["BL_HOLDS"] == "wanted"
     assert request.rank == pytest.approx(int(call.variables["BL_RANK"]) / 1000, abs=0.002)
 
 
@@ -215,6 +216,7 @@ def test_who_was_in_line_is_asked_for_the_number_alone_and_keeps_the_place(home:
         "en/goodbye",
     ]
     assert call.variables["BL_NEXT"] == "kept"
+    assert "BL_HOLDS" not in call.variables  # a placeholder stands there already
     (path,) = list_spooled(home.callback_spool)
     request = read_spooled(path, {"northwind": KEY})
     assert (request.token, request.rank) == (PLACE["BL_KEPT"], 1795465000.123)
