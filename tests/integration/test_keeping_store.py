@@ -138,7 +138,7 @@ class StoreBook:
 
 TestKeptPlacesInTheStore = machine(StoreBook).TestCase
 TestKeptPlacesInTheStore.settings = settings(
-    max_examples=8 if on_postgres() else 25,
+    max_examples=10 if on_postgres() else 40,
     stateful_step_count=40,
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow],

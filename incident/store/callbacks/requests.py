@@ -5,9 +5,9 @@ from __future__ import annotations
 import uuid
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
-from typing import Any, Final, cast
+from typing import Any, Final
 
-from sqlalchemy import CursorResult, Insert, Table, func, select
+from sqlalchemy import Insert, Table, func, select
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -92,8 +92,9 @@ async def save_callbacks(
 
 async def insert_request(session: AsyncSession, dialect: str, wanted: CallbackRequest) -> bool:
     """Write one request; says whether it was new."""
-    result = await session.execute(_INSERTS[dialect], asdict(wanted))
-    return cast("CursorResult[Any]", result).rowcount == 1
+    # Not the row count: on PostgreSQL it tells nothing here.
+    statement = _INSERTS[dialect].returning(CallbackRow.id)
+    return await session.scalar(statement, asdict(wanted)) is not None
 
 
 async def count_callbacks(store: Store, incident: str, state: str = "open") -> int:
