@@ -42,6 +42,7 @@ def test_everything_that_is_played_is_named(sample: Plan) -> None:
         *(f"menu.{name}" for name in sample.menus),
         *(f"answer.{name}" for name in sample.answers),
         *(f"data_type.{code}" for code in sample.data_types),
+        *(f"other_data_type.{code}" for code in sample.data_types),
     }
 
 

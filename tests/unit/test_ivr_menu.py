@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from incident.plan import Choice, Menu, parse_plan
-from ivr.menu import EVERY_KEY, Agent, Answer, Ask, Flow, Languages, MenuRun, Step
+from ivr.menu import EVERY_KEY, Agent, Answer, Ask, Flow, GoTo, Languages, MenuRun, Step
 from tests.running import SAMPLE
 
 SAMPLE_MENUS = parse_plan(SAMPLE.read_text(encoding="utf-8"), "sample").menus
@@ -33,8 +33,16 @@ def test_the_keys_of_the_contract() -> None:
         Answer("bank_cards"),
         Answer("medical_identity"),
     ]
-    assert run("4") == Answer("enrolment")
+    assert run("4") == Flow("enrolment")
     assert run("5") == Flow("genuine")
+    assert run("6") == Ask((), "menu.more_help")
+    assert [run("6", key) for key in "12345"] == [
+        Flow("minor"),
+        Flow("deceased"),
+        Flow("mistake"),
+        Flow("stop_calls"),
+        Flow("relay"),
+    ]
     assert run("0") == Agent("asked")
 
 
@@ -51,6 +59,19 @@ def test_back() -> None:
     assert run("3", "2", "#", "#") == Ask((), "menu.main")
     assert run("#") == Languages()
     assert run("#", several_languages=False) == Ask((), "menu.main")
+
+
+def test_a_flow_may_lead_to_a_menu_and_back_leads_where_it_began() -> None:
+    menus = MenuRun(SAMPLE_MENUS, several_languages=True)
+    menus.home()
+    menus.press("2")
+    assert menus.go(GoTo("protect")) == Ask((), "menu.protect")
+    assert menus.press("1") == Answer("credit_freeze")
+    assert menus.press("#") == Ask((), "menu.protect")
+    assert menus.press("#") == Ask((), "menu.main")
+    menus.press("6")
+    assert menus.go(GoTo("not there")) == Ask((), "menu.main")
+    assert menus.press("#") == Languages()
 
 
 def test_keys_of_the_menu_work_after_its_answer() -> None:

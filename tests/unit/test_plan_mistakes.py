@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -33,13 +34,13 @@ def line_of(text: str, part: str) -> int:
 
 
 def test_a_mistake_reads_as_file_line_column_place_and_advice() -> None:
-    text = change("{answer: enrolment}", "{answer: enrollment}")
-    line = line_of(text, '"4":')
+    text = change("{answer: credit_freeze}", "{answer: credit_freze}")
+    line = line_of(text, '"1": {answer: credit')
     with pytest.raises(PlanError) as caught:
         parse_plan(text, "plans/x.yaml")
     assert str(caught.value) == (
-        f"plans/x.yaml:{line}:7  menus.main.choices.4: "
-        "answer 'enrollment' is not defined; did you mean 'enrolment'?"
+        f"plans/x.yaml:{line}:7  menus.protect.choices.1: "
+        "answer 'credit_freze' is not defined; did you mean 'credit_freeze'?"
     )
     assert caught.value.source == "plans/x.yaml"
 
@@ -92,9 +93,33 @@ CASES = [
     ('"0": {agent: true}', '"0": {menu: protect}', "menus.main.choices.0", "must reach an agent"),
     ('"0": {agent: true}', '"10": {agent: true}', "menus.main.choices.10", "not a key from 0 to 9"),
     ('"0": {agent: true}', '"9": {agent: true}', "menus.main.choices", "key 0 must reach"),
-    ("press 5. To speak", "press 6. To speak", "menus.main.prompt.en", "does not say what key 5"),
-    ("press 5. To speak", "press 6. To speak", "menus.main.prompt.en", "key 6, which has no"),
-    ("oprima el 5. Para hablar", "oprima el 6. Para", "menus.main.prompt.es", "key 5"),
+    ("press 6. To speak", "press 7. To speak", "menus.main.prompt.en", "does not say what key 6"),
+    ("press 6. To speak", "press 7. To speak", "menus.main.prompt.en", "key 7, which has no"),
+    ("oprima el 6. Para hablar", "oprima el 7. Para", "menus.main.prompt.es", "key 6"),
+    ("{flow: relay}", "{flow: really}", "menus.more_help.choices.5.flow", "did you mean 'relay'"),
+    ("{menu: more_help}", "{menu: protect}", "menus.more_help", "no choice leads to this menu"),
+    *(
+        (f"  {name}:\n    en: >-\n", f"  x{name}:\n    en: >-\n", place, f"answer {name!r}")
+        for name, place in (
+            ("enrolment", "menus.main.choices.4"),
+            ("minor", "menus.more_help.choices.1"),
+            ("deceased", "menus.more_help.choices.2"),
+            ("mistake", "menus.more_help.choices.3"),
+            ("relay", "menus.more_help.choices.5"),
+        )
+    ),
+    (
+        "      es: El número de la licencia de conducir de esta persona estaba ahí.\n",
+        "",
+        "data_types.drivers_licence.other",
+        "no text in 'es'",
+    ),
+    (
+        "texts:\n",
+        "texts:\n  affected.next: {en: 'Press 1.', es: 'Oprima el 1 o el 2. Oprima el 2.'}\n",
+        "texts.affected.next.en",
+        "does not say what key 2",
+    ),
     ("  greeting:\n", "  greting:\n", "texts.greting", "did you mean 'greeting'?"),
     ("  greeting:\n", "  greting:\n", "texts", "'greeting' is missing"),
     ("      drivers_licence:\n", "      drivers:\n", "scripts.inbound.what_to_do", "nothing for"),
@@ -150,7 +175,7 @@ def test_all_mistakes_are_found_at_once() -> None:
     for old, new in [
         ('did: "+18005550199"', "did: 42"),
         ("America/Chicago", "Nowhere/Land"),
-        ("{answer: enrolment}", "{answer: enrollment}"),
+        ("{answer: credit_freeze}", "{answer: credit_freze}"),
         ("months: 24", "months: many"),
         ("{callback_number}. Goodbye", "{number}. Goodbye"),
         ("discovered: 2026", "discovered: 2025"),
@@ -160,7 +185,7 @@ def test_all_mistakes_are_found_at_once() -> None:
     assert {problem.where for problem in problems_of(text)} == {
         "did",
         "hours.timezone",
-        "menus.main.choices.4",
+        "menus.protect.choices.1",
         "enrolment.months",
         "texts.outbound.abandoned.en",
         "dates.discovered",
@@ -209,6 +234,7 @@ KEYS = sorted(
         if not any(isinstance(part, int) for part in path)
         # Optional, and the keys of choices that stand on one line with their parent.
         and path not in {("dates", "notice_by"), ("hours", "closed")}
+        and not (path[0] == "data_types" and path[-1] == "other")
         and path[-1] not in {"answer", "menu", "flow", "agent"}
     ),
     key=str,
@@ -251,3 +277,19 @@ def test_an_agent_three_keys_away_is_a_mistake() -> None:
     text = change("\nanswers:\n", deep).replace('"2": {flow: affected}', '"2": {menu: deep}', 1)
     far = [p.where for p in problems_of(text) if "more than 2 keys away" in p.message]
     assert far == ["menus.deeper"]  # "deep" has main, and main's key 0, behind the pound key
+
+
+def test_a_plan_without_the_later_flows_is_as_good_as_before() -> None:
+    """A child, an estate, a stop: who leaves them out has no mistake, and no text to write."""
+    lines = SAMPLE.splitlines()
+    gone: list[KeyPath] = [("menus", "more_help"), ("menus", "main", "choices", "6")]
+    gone += [("answers", name) for name in ("minor", "deceased", "mistake", "relay")]
+    gone += [("data_types", code, "other") for code in ("ssn", "bank_card", "medical", "contact")]
+    gone += [("data_types", "drivers_licence", "other")]
+    for first, after in sorted((block(SAMPLE, path) for path in gone), reverse=True):
+        del lines[first:after]
+    text = "\n".join(lines) + "\n"
+    text = text.replace("{flow: enrolment}", "{answer: enrolment}")
+    text = re.sub(r"press\s+6\. To", "ask. To", text)
+    text = re.sub(r"oprima\s+el\s+6\. Para", "pregunte. Para", text)
+    assert problems_of(text) == ()

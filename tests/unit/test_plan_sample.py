@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 
 from incident.plan import Choice, Plan, check_plan, load_plan
+from incident.plan.language import load_language
+from incident.plan.wording import has_apology
 
 PLANS = Path(__file__).parents[2] / "plans"
 SHIPPED = sorted(PLANS.glob("*.yaml"))
@@ -33,8 +35,9 @@ def test_the_sample_menus_are_those_of_the_contract(sample: Plan) -> None:
         "1": Choice(answer="what_happened"),
         "2": Choice(flow="affected"),
         "3": Choice(menu="protect"),
-        "4": Choice(answer="enrolment"),
+        "4": Choice(flow="enrolment"),
         "5": Choice(flow="genuine"),
+        "6": Choice(menu="more_help"),
         "0": Choice(agent=True),
     }
     assert sample.menus["protect"].choices == {
@@ -45,6 +48,38 @@ def test_the_sample_menus_are_those_of_the_contract(sample: Plan) -> None:
         "5": Choice(answer="medical_identity"),
         "0": Choice(agent=True),
     }
+
+
+@pytest.mark.parametrize("file", SHIPPED, ids=lambda file: file.name)
+def test_help_beyond_the_contract_is_two_keys_away(file: Path) -> None:
+    plan = load_plan(file)
+    more = plan.menus["main"].choices["6"].menu
+    assert more is not None
+    assert plan.menus[more].choices == {
+        "1": Choice(flow="minor"),
+        "2": Choice(flow="deceased"),
+        "3": Choice(flow="mistake"),
+        "4": Choice(flow="stop_calls"),
+        "5": Choice(flow="relay"),
+        "0": Choice(agent=True),
+    }
+
+
+@pytest.mark.parametrize("file", SHIPPED, ids=lambda file: file.name)
+def test_no_menu_takes_half_a_minute(file: Path) -> None:
+    """At 15 letters a second, the pace of the rendered prompts."""
+    plan = load_plan(file)
+    for menu in plan.menus.values():
+        assert all(len(text) <= 15 * 30 for text in menu.prompt.values())
+
+
+@pytest.mark.parametrize("file", SHIPPED, ids=lambda file: file.name)
+def test_whoever_tells_of_a_death_or_a_child_hears_that_we_are_sorry(file: Path) -> None:
+    plan = load_plan(file)
+    for code in plan.languages:
+        for name in ("minor", "deceased", "mistake"):
+            assert has_apology(plan.answers[name][code], load_language(code).checks)
+        assert all(each.other is not None for each in plan.data_types.values())
 
 
 def test_the_sample_covers_every_kind_of_data(sample: Plan) -> None:
