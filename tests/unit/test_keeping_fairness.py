@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from hypothesis import settings
 
-from tests.kept_line import MemoryBook, machine
+from tests.kept_book import MemoryBook
+from tests.kept_line import machine
 
 TestKeptPlaces = machine(MemoryBook).TestCase
 TestKeptPlaces.settings = settings(max_examples=250, stateful_step_count=40, deadline=None)
