@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
+import ipaddress
 import json
 import signal
 from contextlib import AsyncExitStack
@@ -113,11 +115,12 @@ def surge(
     )
     crew = Crew(agents, _range(talk), wrapup)
     limits = Limits(service_level=service_level, abandonment=abandonment, wrong=wrong)
-    at = Addresses(*(f"{net}.{last}" for last in (1, 2, 3, 4)))
+    at = _addresses(net)
     runs = {"on": False, "off": True} if compare else {"off" if off else "on": off}
     found: dict[str, tuple[Figures, Verdict]] = {}
     for name, without in runs.items():
-        figures = run(_surge(home / name, at, crew, influx, off=without))
+        comes = dataclasses.replace(influx, offered=not without)
+        figures = run(_surge(home / name, at, crew, comes, off=without))
         found[name] = (figures, judge(figures, limits))
     print_drill(found)
     if json_file is not None:
@@ -134,6 +137,17 @@ def _range(talk: str) -> tuple[int, int]:
     if not (least.isdecimal() and most.isdecimal() and dash and 0 < int(least) <= int(most)):
         raise typer.BadParameter("two whole numbers such as 20-40", param_hint="--talk")
     return int(least), int(most)
+
+
+def _addresses(net: str) -> Addresses:
+    addresses = [f"{net}.{last}" for last in (1, 2, 3, 4)]
+    try:
+        there = all(ipaddress.IPv4Address(each).is_loopback for each in addresses)
+    except ValueError:
+        there = False
+    if not there:
+        raise typer.BadParameter("three bytes of a loopback network", param_hint="--net")
+    return Addresses(*addresses)
 
 
 async def _surge(root: Path, at: Addresses, crew: Crew, influx: Influx, *, off: bool) -> Figures:
