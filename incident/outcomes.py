@@ -48,8 +48,8 @@ class CallOutcome(StrEnum):
     with an agent. ``outsourced``: spoke with an agent of the outsourcer. ``callback``: left a
     number. ``abandoned_waiting``: hung up in the queue, or while the outsourcer's telephone
     rang. ``abandoned_menu``: hung up before any answer. ``after_hours``: heard the after-hours
-    text. ``no_agent``: the queue ended without an agent. ``unobserved``: ended while the
-    hotline was down.
+    text. ``shed``: too many called, heard the essentials and left no number. ``no_agent``: the
+    queue ended without an agent. ``unobserved``: ended while the hotline was down.
     """
 
     SELF_SERVICE = "self_service"
@@ -59,6 +59,7 @@ class CallOutcome(StrEnum):
     ABANDONED_WAITING = "abandoned_waiting"
     ABANDONED_MENU = "abandoned_menu"
     AFTER_HOURS = "after_hours"
+    SHED = "shed"
     NO_AGENT = "no_agent"
     UNOBSERVED = "unobserved"
 

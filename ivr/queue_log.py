@@ -30,6 +30,8 @@ class Waited:
     agent: str | None = None
     ended_at: float | None = None
     outcome: CallOutcome | None = None
+    came_back: bool = False
+    """From the outsourcer, who did not take the call (``dialplan/overflow.conf``)."""
 
 
 def parse(lines: Iterable[str]) -> dict[str, Waited]:
@@ -49,11 +51,20 @@ def parse(lines: Iterable[str]) -> dict[str, Waited]:
 
 
 def _note(call: Waited, at: float, agent: str, event: str) -> None:
-    if event == "ENTERQUEUE":
-        call.entered_at = at
+    if event in {"ENTERQUEUE", "BLSENT"}:
+        # Whoever comes back from somewhere has waited since the first time.
+        call.entered_at = at if call.entered_at is None else call.entered_at
     elif event == "CONNECT":
         call.connected_at, call.agent = at, agent
         call.outcome = CallOutcome.AGENT
+    elif event == "BLTAKEN":
+        call.connected_at, call.agent = at, agent
+        call.outcome = CallOutcome.OUTSOURCED
+    elif event == "BLBACK":
+        call.came_back = True
+    elif event == "BLGONE":
+        call.ended_at = at
+        call.outcome = call.outcome or CallOutcome.ABANDONED_WAITING
     elif event in _COMPLETE:
         call.agent = agent
         call.ended_at, call.outcome = at, CallOutcome.AGENT

@@ -26,16 +26,18 @@ from incident.privacy import Keyring, PrivacyError
 from incident.settings import Settings, SettingsError, load_settings
 from incident.store.engine import Store, StoreError, migrate, open_store
 from incident.store.schema import AgentRow
-from ivr import announcer, experience, learned_file, lineup
+from ivr import announcer, crowd, experience, learned_file, lineup, overflow
 from ivr.agents import Agents
 from ivr.announcer import Announcer
 from ivr.callback_spool import CallbackSpool
 from ivr.calls import CallBook
+from ivr.crowd import Crowd
 from ivr.experience import Experience
 from ivr.flows.hotline import Hotline
 from ivr.forecasts import Forecasts
 from ivr.journal import Journal
 from ivr.lineup import Lineup
+from ivr.overflow import Overflow
 from ivr.reconcile import Reconciler
 from ivr.served import Incidents
 from ivr.waiting import Waiting
@@ -139,6 +141,7 @@ class HotlineService:
             store,
             crowd=self.crowd,
             overflow=self.overflow,
+            forecasts=self.forecasts,
         )
         self.agi = AgiServer(bind, asterisk.agi_port, {ROUTE: flow}, observe_turn=AGI_TURN.observe)
         self.exposition = Exposition(bind, settings.metrics.hotline_port, self.health)

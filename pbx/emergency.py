@@ -82,18 +82,27 @@ class EmergencyCall:
     """One caller. ``language`` is "" until it is known."""
 
     def __init__(
-        self, agi: AGI, home: Home, pack: EmergencyPack, language: str, place: Place | None = None
+        self,
+        agi: AGI,
+        home: Home,
+        pack: EmergencyPack,
+        language: str,
+        place: Place | None = None,
+        *,
+        shed: bool = False,
     ) -> None:
         self._agi = agi
         self._home = home
         self._pack = pack
         self._place = place
+        self._shed = shed
         self._language = ""
         if language in pack.languages:
             self._choose(language)
 
     def run(self) -> str:
-        """The whole conversation; gives what comes next, ``queue`` or ``kept``."""
+        """The whole conversation; gives what comes next: ``queue``, ``kept``, or ``hangup`` where
+        the node holds too many calls for another one in line."""
         if self._place is None:
             if not self._language:
                 self._ask_language()
@@ -108,6 +117,9 @@ class EmergencyCall:
             self._play(texts.THANKS, _ANY_KEY)
             self._play(texts.GOODBYE, _ANY_KEY)
             return "kept"
+        if self._shed and self._place is None:
+            self._play(texts.GOODBYE, _ANY_KEY)
+            return "hangup"
         self._play(texts.TO_AGENT, _ANY_KEY)
         return "queue"
 
@@ -134,10 +146,11 @@ class EmergencyCall:
 
     def _offer_callback(self) -> bool:
         """Whether the caller wants to be called back. The answer also tells the language."""
+        offer = texts.SHED_OFFER if self._shed else texts.OFFER_CALLBACK
         for language in [self._language] if self._language else self._pack.languages:
-            if not self._has(texts.OFFER_CALLBACK, language):
+            if not self._has(offer, language):
                 continue
-            key = self._play(texts.OFFER_CALLBACK, _LEAVE_NUMBER + _WAIT, language) or self._wait()
+            key = self._play(offer, _LEAVE_NUMBER + _WAIT, language) or self._wait()
             if key in {_LEAVE_NUMBER, _WAIT}:
                 self._choose(language)
                 return key == _LEAVE_NUMBER
@@ -248,7 +261,8 @@ def serve(home: Home, agi: AGI) -> None:
     language = str(agi.get_variable(names.LANGUAGE))
     place = place_of(str(agi.get_variable(names.KEPT)), str(agi.get_variable(names.RANK)))
     pack = read_emergency_pack(home, incident)
-    then = EmergencyCall(agi, home, pack, language, place).run()
+    shed = str(agi.get_variable(names.SHED)) == "1"
+    then = EmergencyCall(agi, home, pack, language, place, shed=shed).run()
     agi.set_variable(names.NEXT, then)
 
 

@@ -21,6 +21,7 @@ from pbx.spool import write_durably
 OFFER_LANGUAGE: Final = "language.offer"
 ESSENTIALS: Final = "emergency.essentials"
 OFFER_CALLBACK: Final = "emergency.callback_offer"
+SHED_OFFER: Final = "shed.callback_offer"
 TO_AGENT: Final = "emergency.to_agent"
 ENTER_NUMBER: Final = "callback.enter_number"
 CONFIRM: Final = "callback.confirm"
@@ -32,6 +33,7 @@ PROMPTS: Final = (
     OFFER_LANGUAGE,
     ESSENTIALS,
     OFFER_CALLBACK,
+    SHED_OFFER,
     TO_AGENT,
     ENTER_NUMBER,
     CONFIRM,

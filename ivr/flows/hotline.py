@@ -9,10 +9,16 @@ from typing import Final, Literal
 from incident.guessing import GuessLimits
 from incident.store.engine import Store
 from ivr.calls import HOTLINE, CallBook
+from ivr.crowd import Crowd
 from ivr.flows.after_hours import after_hours
+from ivr.flows.callback import callback
+from ivr.flows.say_wait import say_wait
 from ivr.flows.self_service import SelfService
+from ivr.flows.shed import shed
+from ivr.forecasts import Forecasts
 from ivr.journal import Journal
 from ivr.menu import AGENT_KEY, Agent, Answer, Ask, Flow, GoTo, Languages, MenuRun, Step, Tries
+from ivr.overflow import Overflow
 from ivr.served import Incidents
 from ivr.talk import END_CALL, Talk
 from pbx import names
@@ -20,7 +26,8 @@ from pbx.agi import AgiSession, CallerHungUp
 
 QUEUE: Final = "queue"
 HANGUP: Final = "hangup"
-Next = Literal["queue", "hangup"]
+OVERFLOW: Final = "overflow"
+Next = Literal["queue", "hangup", "overflow"]
 LANGUAGE_MENU: Final = "language"
 
 
@@ -43,6 +50,9 @@ class Hotline:
         store: Store,
         *,
         limits: GuessLimits | None = None,
+        crowd: Crowd | None = None,
+        overflow: Overflow | None = None,
+        forecasts: Forecasts | None = None,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self._incidents = incidents
@@ -50,6 +60,9 @@ class Hotline:
         self._journal = journal
         self._store = store
         self._limits = limits or GuessLimits()
+        self._crowd = crowd
+        self._overflow = overflow
+        self._forecasts = forecasts
         self._now = now
 
     async def __call__(self, session: AgiSession) -> None:
@@ -71,15 +84,19 @@ class Hotline:
         )
         talk = Talk(session, incident, call, self._book)
         try:
-            then = await self._converse(talk)
+            flagged = request.args[1:2] == ("1",)
+            then = await self._converse(talk, flagged=flagged)
             await session.set_variable(names.NEXT, then)
         except CallerHungUp:
             self._book.line_gone(call)
             raise
 
-    async def _converse(self, talk: Talk) -> Next:
+    async def _converse(self, talk: Talk, *, flagged: bool) -> Next:
         flows = SelfService(talk, self._store, self._journal, self._limits)
-        if not await _choose_language(talk):
+        chosen = await _choose_language(talk)
+        if self._crowd is not None and self._crowd.turns_away(talk.incident.id, flagged=flagged):
+            return await self._short_way(talk)
+        if not chosen:
             then = await self._to_agent(talk)
             if then is not None:
                 return then
@@ -118,11 +135,24 @@ class Hotline:
             talk.step(menus.current, key)
         return menus.press(key)
 
+    async def _short_way(self, talk: Talk) -> Next:
+        await shed(talk, lambda: callback(talk, self._journal, "menu"))
+        return HANGUP
+
     async def _to_agent(self, talk: Talk) -> Next | None:
         """None: nobody is there at this hour, and the caller goes on in the menus."""
         if talk.incident.plan.hours.open_at(self._now()):
+            sends = self._overflow is not None and self._overflow.takes(talk)
+            if not sends and self._crowd is not None and self._crowd.closes_line(talk.incident.id):
+                return await self._short_way(talk)
             self._book.save(talk.call)
             await talk.announce("to_agent")
+            if self._overflow is not None and sends:
+                await self._overflow.send(talk)
+                return OVERFLOW
+            if self._forecasts is not None:
+                queue = names.queue(talk.incident.id, talk.language)
+                await say_wait(talk, self._forecasts.for_newcomer(queue))
             return QUEUE
         return HANGUP if await after_hours(talk, self._journal) else None
 
