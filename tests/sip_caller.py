@@ -1,4 +1,4 @@
-"""A caller: dials over SIP, presses keys as RFC 4733 events, hears nothing, hangs up."""
+"""A caller: dials over SIP, presses keys as RFC 4733 events, records what comes, hangs up."""
 
 from __future__ import annotations
 
@@ -13,15 +13,17 @@ from typing import cast
 PATIENCE = 20.0
 _KEYS = "0123456789*#"
 _EVENT = 101
+_RTP_HEADER = 12
 
 Address = tuple[str, int]
 
 
 class _Media(asyncio.DatagramProtocol):
-    """Where the PBX's sound arrives: counted, not heard."""
+    """Where the PBX's sound arrives: counted, and kept as the ulaw that it came as."""
 
     def __init__(self) -> None:
         self.packets = 0
+        self.heard = bytearray()
         self.transport: asyncio.DatagramTransport | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -29,6 +31,8 @@ class _Media(asyncio.DatagramProtocol):
 
     def datagram_received(self, data: bytes, addr: Address) -> None:
         self.packets += 1
+        if len(data) > _RTP_HEADER and data[1] & 0x7F == 0:
+            self.heard += data[_RTP_HEADER:]
 
 
 class SipCall(asyncio.DatagramProtocol):
