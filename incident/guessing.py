@@ -21,6 +21,8 @@ from dataclasses import dataclass, replace
 from enum import Enum, auto
 from typing import Final
 
+from incident.settings import SelfServiceSettings
+
 DAY: Final = 24 * 3600.0
 _REOPENED: Final = 0.25
 """Of the budget, when it opens again."""
@@ -42,6 +44,15 @@ class GuessLimits:
     most: float = 400.0
     number_tries: float = 6.0
     number_seconds: float = 900.0
+
+    @classmethod
+    def of(cls, settings: SelfServiceSettings) -> GuessLimits:
+        """As ``breachline.toml`` has them."""
+        return cls(
+            misses=float(settings.misses),
+            closed_seconds=60.0 * settings.closed_minutes,
+            most=10.0 * settings.misses,
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -162,6 +162,14 @@ class PromptSettings(_Section):
     engine: Literal["auto", "gtts", "offline"] = "auto"
 
 
+class SelfServiceSettings(_Section):
+    """Against guessing reference numbers. ``misses``: of all callers of an incident together
+    before look-ups close; ``closed_minutes``: for how long (docs/self-service.md)."""
+
+    misses: int = Field(40, ge=4, le=10000)
+    closed_minutes: int = Field(10, ge=1, le=15)
+
+
 class LoadSettings(_Section):
     """What this machine holds at once, and what it does as that comes near.
 
@@ -212,6 +220,7 @@ class Settings(BaseSettings):
     waiting: WaitingSettings = WaitingSettings()
     callbacks: CallbackSettings = CallbackSettings()
     load: LoadSettings = LoadSettings()
+    self_service: SelfServiceSettings = SelfServiceSettings()
     database: DatabaseSettings = DatabaseSettings()
     mqtt: MqttSettings = MqttSettings()
     console: ConsoleSettings = ConsoleSettings()

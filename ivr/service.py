@@ -19,6 +19,7 @@ from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from incident.events import BadBroker, EventPublisher
 from incident.exposition import Exposition
+from incident.guessing import GuessLimits
 from incident.home import Home
 from incident.log import configure
 from incident.metrics import AGI_TURN, watch_disk
@@ -139,6 +140,7 @@ class HotlineService:
             self.book,
             self.journal,
             store,
+            limits=GuessLimits.of(settings.self_service),
             crowd=self.crowd,
             overflow=self.overflow,
             forecasts=self.forecasts,

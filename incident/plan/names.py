@@ -101,6 +101,7 @@ TEXT_KEYS: Final = {
     "callback.part_of_day": frozenset("12"),
     "shed.callback_offer": frozenset("1"),
     "emergency.callback_offer": frozenset("1"),
+    "wait.offer": frozenset("1"),
 }
 """Keys from 0 to 9 that a flow has at this text; whoever replaces it keeps naming them."""
 
