@@ -17,6 +17,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from ivr.predictor import Prediction
+
 Draw = Callable[[random.Random, float], float]
 """A duration in seconds, for something that begins at that moment."""
 Level = Callable[[float], float]
@@ -70,7 +72,7 @@ class Caller:
     virtual: float | None = None
     scored: bool = False
     note: object = None
-    memo: object = None
+    expected: Prediction | None = None  # the wait, given that it ends with an agent
 
 
 class Watcher(Protocol):

@@ -33,6 +33,8 @@ REPEAT_SECONDS = 60.0
 FOLLOWED = 5
 """Every fifth caller is followed: the announcement is considered again every minute."""
 RIVALS = ("ql_abandonment", "ql", "hol", "les", "vicidial")
+SAME = 0.1
+"""Per cent of square error that nobody would notice, however surely it is there."""
 FAIR = ("ql_abandonment", "hol", "les")
 
 
@@ -40,6 +42,7 @@ FAIR = ("ql_abandonment", "hol", "les")
 class Note:
     """What was predicted for one caller, and what was said."""
 
+    ahead: int
     ours: Prediction
     if_served: Prediction
     others: tuple[float, ...]
@@ -70,14 +73,15 @@ class Onlooker:
     def waits(self, world: Simulation, caller: Caller) -> None:
         rates = self.rates(world, caller.queue)
         state = self.state(world, caller.queue, caller.ahead)
-        caller.memo = predict_served(state, rates)
+        caller.expected = predict_served(state, rates)
         prediction = predict(state, rates)
-        if not caller.scored or prediction is None:
+        if not caller.scored or prediction is None or caller.expected is None:
             return
         said = promise(None, prediction)
         note = Note(
+            caller.ahead,
             prediction,
-            caller.memo,
+            caller.expected,
             self._others(world, caller, rates),
             *self._truth(caller.ahead),
             first=said,
@@ -106,7 +110,7 @@ class Onlooker:
             note.promised_until = min(note.promised_until, now + 60.0 * said.high_minutes)
 
     def served(self, world: Simulation, caller: Caller, seconds: float) -> None:
-        self.learner.on_wait(world.now, seconds, False, caller.queue, caller.memo)
+        self.learner.on_wait(world.now, seconds, False, caller.queue, caller.expected)
         self._answered.setdefault(caller.queue, deque(maxlen=5)).append(seconds)
 
     def hung_up(self, world: Simulation, caller: Caller, seconds: float) -> None:
@@ -148,7 +152,7 @@ class Onlooker:
         return self.learner.rates(
             now,
             queue,
-            serving=(a.since and now - a.since for a in world.agents if a.doing in _SERVING),
+            serving=(now - a.since for a in world.agents if a.doing in _SERVING),
             waiting=(
                 now - caller.joined
                 for line in world.lines.values()
@@ -203,7 +207,7 @@ def vicidial(answered: Iterable[float], waiting: Iterable[float], own: float = 0
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """One scored caller: the wait, each prediction's square error."""
+    """One scored caller: how long the wait was, whether it ended with an agent."""
 
     wait: float
     served: bool
@@ -232,8 +236,10 @@ def score(case: Case) -> dict[str, object]:
     mean = statistics.fmean(outcome.wait for outcome in everyone)
     figures: dict[str, object] = {
         "callers": len(everyone),
+        "served": len(served),
         "mean_wait": round(mean, 1),
-        "mean_ahead": round(_mean_ahead(everyone), 1),
+        "served_mean_wait": round(statistics.fmean(outcome.wait for outcome in served), 1),
+        "mean_ahead": round(statistics.fmean(outcome.note.ahead for outcome in everyone), 1),
     }
     rmse = {"ours": _rmse(everyone, ours)} | {
         name: _rmse(everyone, rival(index)) for index, name in enumerate(RIVALS)
@@ -262,7 +268,7 @@ def score(case: Case) -> dict[str, object]:
     figures |= {
         "p90_covers": _share(o.wait <= o.note.ours.p90 for o in everyone),
         "p50_covers": _share(o.wait <= o.note.ours.p50 for o in everyone),
-        "served_p90_covers": _share(o.wait <= o.note.ours.p90 for o in served),
+        "served_p90_covers": _share(o.wait <= o.note.if_served.p90 for o in served),
         "promised": _share(o.note.first is not None for o in everyone),
         "wrong_first": _share(_broke_first(o) for o in everyone),
         "served_wrong_first": _share(_broke_first(o) for o in served),
@@ -293,15 +299,13 @@ def paired(
     """Our mean square error less the other's, as a percentage of the other's, and its standard
     error over the runs (each counts by its callers)."""
     theirs = sum((other(o) - o.wait) ** 2 for run in runs for o in run)
-    gains = [
-        sum((mine(o) - o.wait) ** 2 - (other(o) - o.wait) ** 2 for o in run) for run in runs
-    ]
+    gains = [sum((mine(o) - o.wait) ** 2 - (other(o) - o.wait) ** 2 for o in run) for run in runs]
     spread = statistics.stdev(gains) * math.sqrt(len(gains)) if len(gains) > 1 else math.inf
     return 100.0 * sum(gains) / theirs, 100.0 * spread / theirs
 
 
 def verdict(difference: float, error: float) -> str:
-    if abs(difference) <= 2.0 * error:
+    if abs(difference) <= max(2.0 * error, SAME):
         return "tie"
     return "better" if difference < 0 else "WORSE"
 
@@ -313,10 +317,6 @@ def _broke_first(outcome: Outcome) -> bool:
 
 def _rmse(outcomes: Sequence[Outcome], said: Callable[[Outcome], float]) -> float:
     return math.sqrt(statistics.fmean((said(o) - o.wait) ** 2 for o in outcomes))
-
-
-def _mean_ahead(outcomes: Sequence[Outcome]) -> float:
-    return statistics.fmean(o.note.others[1] for o in outcomes)
 
 
 def _share(flags: Iterable[bool]) -> float:
@@ -344,5 +344,67 @@ def run(options: Mapping[str, str]) -> dict[str, object]:
     return {
         "seconds_for_all": round(time.perf_counter() - start, 1),
         "prediction_microseconds_300_ahead": prediction_cost(),
+        "targets": targets(cases),
         "cases": cases,
     }
+
+
+def targets(cases: Mapping[str, Mapping[str, object]]) -> dict[str, object]:
+    """What was to be shown, and the cases that fall short of it."""
+
+    def short(fails: Callable[[Mapping[str, object]], bool]) -> str:
+        return ", ".join(name for name, figures in cases.items() if fails(figures)) or "none"
+
+    def number(figures: Mapping[str, object], name: str) -> float:
+        value = figures.get(name, 0.0)
+        return value if isinstance(value, float) else 0.0
+
+    return {
+        "over_irreducible_by_10_percent": short(lambda f: number(f, "ours_over_irreducible") > 1.1),
+        "worse_than_best_rival": short(lambda f: f["verdict"] == "WORSE"),
+        "worse_than_best_rival_served": short(lambda f: f["served_verdict"] == "WORSE"),
+        "not_better_than_vicidial": short(
+            lambda f: number(f, "rmse_ours") >= number(f, "rmse_vicidial")
+        ),
+        "p90_outside_85_to_95": short(lambda f: not 0.85 <= number(f, "p90_covers") <= 0.95),
+    }
+
+
+Table = tuple[str, tuple[str, ...], list[tuple[object, ...]]]
+ERRORS = ("case", "mean", "irr", "ours", "QLA", "QL", "HOL", "LES", "VICI")
+QUALITY = ("case", "ours - best", "served alone", "P50", "P90", "wrong")
+
+
+def tables(figures: Mapping[str, object]) -> list[Table]:
+    """For people, 80 columns wide. Waits and errors (root mean square) in seconds; ``irr``: the
+    irreducible standard deviation where it is known."""
+    cases = figures["cases"]
+    assert isinstance(cases, dict)
+    quality: list[tuple[object, ...]] = [
+        (
+            name,
+            *(
+                f"{f[f'{group}difference']}±{f[f'{group}difference_error']} % "
+                f"{f[f'{group}verdict']}"
+                for group in ("", "served_")
+            ),
+            f["p50_covers"],
+            f["p90_covers"],
+            f["wrong_first"],
+        )
+        for name, f in cases.items()
+    ]
+    return [
+        ("errors against the virtual wait (if the caller stays)", ERRORS, _errors(cases, "")),
+        ("errors against the waits of served callers", ERRORS, _errors(cases, "served_")),
+        ("square error against the best rival; coverage; promises broken", QUALITY, quality),
+    ]
+
+
+def _errors(cases: Mapping[str, Mapping[str, float]], group: str) -> list[tuple[object, ...]]:
+    known = [f"{group}mean_wait", f"{group}irreducible"]
+    known += [f"{group}rmse_{who}" for who in ("ours", *RIVALS)]
+    return [
+        (name, *(round(f[figure]) if figure in f else "" for figure in known))
+        for name, f in cases.items()
+    ]

@@ -6,6 +6,7 @@ import math
 import random
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import pairwise
 
 from bench.queue_simulator import Draw, Group, Level, World
 
@@ -24,7 +25,7 @@ class Stationary:
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """``world`` is made anew for each run (``seed``): rosters may be random."""
+    """``name``: short enough for a table. ``world`` is made anew for each run (``seed``): rosters may be random."""
 
     name: str
     world: Callable[[int], World]
@@ -52,7 +53,7 @@ def ramp(*points: tuple[float, float]) -> Level:
     def level(at: float) -> float:
         if at <= points[0][0]:
             return points[0][1]
-        for (start, low), (end, high) in zip(points, points[1:], strict=False):
+        for (start, low), (end, high) in pairwise(points):
             if at < end:
                 return low + (high - low) * (at - start) / (end - start)
         return points[-1][1]
@@ -126,7 +127,9 @@ def _shift_change(rng: random.Random) -> tuple[tuple[float, int], ...]:
     return tuple(out + back)
 
 
-def _languages(english: float, spanish: float, groups: tuple[Group, ...], hours: float) -> Case:
+def _languages(
+    english: float, spanish: float, groups: tuple[Group, ...], hours: float
+) -> Callable[[int], World]:
     def world(_: int) -> World:
         return World(
             arrivals={"en": steady(english), "es": steady(spanish)},
@@ -137,11 +140,7 @@ def _languages(english: float, spanish: float, groups: tuple[Group, ...], hours:
             scored=(2 * HOUR, (2 + hours) * HOUR),
         )
 
-    return Case("", world, 8)
-
-
-def _named(name: str, case: Case) -> Case:
-    return Case(name, case.world, case.runs, case.stationary)
+    return world
 
 
 def _longer_calls(rng: random.Random, at: float) -> float:
@@ -156,32 +155,32 @@ BILINGUAL = (Group(("en",), 12), Group(("en", "es"), 6), Group(("es",), 2))
 SHARED = (Group(("en", "es"), 10),)
 
 CASES: tuple[Case, ...] = (
-    Case("s=20 load 0.95, nobody hangs up", _plain(20, 0.95, 5, patience=forever), 10,
+    Case("s=20 load 0.95, all stay", _plain(20, 0.95, 5, patience=forever), 10,
          _stationary(20, 0.0)),
     Case("s=20 load 1.2", _plain(20, 1.2, 3), 8, _stationary(20)),
     Case("s=50 load 1.2", _plain(50, 1.2, 1.5, warm=1), 8, _stationary(50)),
     Case("s=100 load 1.2", _plain(100, 1.2, 0.7, warm=1), 6, _stationary(100)),
-    Case("s=5 load 1.2", _plain(5, 1.2, 8), 8, _stationary(5)),
-    Case("s=3 load 1.2", _plain(3, 1.2, 10), 10, _stationary(3)),
-    Case("s=1 load 1.2", _plain(1, 1.2, 20), 10, _stationary(1)),
+    Case("s=5 load 1.2", _plain(5, 1.2, 8), 16, _stationary(5)),
+    Case("s=3 load 1.2", _plain(3, 1.2, 10), 30, _stationary(3)),
+    Case("s=1 load 1.2", _plain(1, 1.2, 20), 30, _stationary(1)),
     Case("s=20 load 2.5", _plain(20, 2.5, 1.5), 8, _stationary(20)),
-    Case("talk lognormal cv 0.5, wrap-up 30 s", _plain(
+    Case("talk varies little (0.5)", _plain(
         20, 1.2, 3, talk=lognormal(270, 0.5), wrap_up=30), 8),
-    Case("talk lognormal cv 1.5", _plain(20, 1.2, 3, talk=lognormal(300, 1.5)), 8),
-    Case("s=3, talk exponential, wrap-up 60 s", _plain(3, 1.2, 10, wrap_up=60), 10),
+    Case("talk varies much (1.5)", _plain(20, 1.2, 3, talk=lognormal(300, 1.5)), 8),
+    Case("s=3, wrap-up of 60 s", _plain(3, 1.2, 10, wrap_up=60), 20),
     Case("patience of two kinds", _plain(20, 1.2, 3, patience=_impatient_few), 8),
     Case("mail drop", _plain(20, 1.0, 4, arrivals=MAIL_DROP), 8),
     Case("agents come and go", _plain(20, 1.1, 4, changes=_comings_and_goings), 8),
-    Case("shift change, 20 to 10 to 22", _plain(20, 0.9, 4, changes=_shift_change), 8),
-    _named("two languages, some agents shared", _languages(0.066, 0.02, BILINGUAL, 3)),
-    _named("two languages, all agents shared", _languages(0.030, 0.006, SHARED, 6)),
+    Case("shift change 20, 10, 22", _plain(20, 0.9, 4, changes=_shift_change), 8),
+    Case("2 languages, some shared", _languages(0.066, 0.02, BILINGUAL, 3), 8),
+    Case("2 languages, all shared", _languages(0.030, 0.006, SHARED, 6), 16),
     Case("notices take 30 %", _plain(
         20, 0.9, 4, notices=steady(0.3), notice_talk=exponential(120)), 8),
     Case("notices give way", _plain(
         20, 1.0, 4, notices=steady(0.4), gives_way=20.0, notice_talk=exponential(120)), 8),
-    Case("cold start in a flood", _plain(
+    Case("cold start, flood", _plain(
         20, 1.0, 2, arrivals=FLOOD, warm=0, talk=exponential(420), patience=exponential(300)), 12),
     Case("cold start, s=3", _plain(
         3, 1.3, 3, warm=0, talk=exponential(200), patience=exponential(300)), 30),
-    Case("surge, calls grow longer", _plain(20, 1.0, 2, arrivals=SURGE, talk=_longer_calls), 8),
+    Case("surge, longer calls", _plain(20, 1.0, 2, arrivals=SURGE, talk=_longer_calls), 8),
 )  # fmt: skip

@@ -190,12 +190,12 @@ class Learner:
         seconds = priors.service_weight * priors.service_seconds + self._service.exposure * left
         mean = seconds / services
         spread = self._spread(ended, at)
-        seconds += sum(serving)
+        seconds += self._going_on(self._service, serving)
 
         left = self._patience.factor(at, half)
         hung_up = priors.patience_weight + self._patience.events * left
         waited = priors.patience_weight * priors.patience_seconds
-        waited += self._patience.exposure * left + sum(waiting)
+        waited += self._patience.exposure * left + self._going_on(self._patience, waiting)
 
         left = self._notices.factor(at, half)
         notices = priors.service_weight + self._notices.events * left
@@ -302,11 +302,17 @@ class Learner:
     def _queue(self, name: str) -> _Queue:
         return self._queues.setdefault(name, _Queue())
 
+    def _going_on(self, sums: Faded, durations: Iterable[float]) -> float:
+        """What counts of exposures that end now, or go on. Their beginning would by now be partly
+        forgotten, had it been counted as it went; without this, time in progress would be counted
+        twice, and rates would come out too low."""
+        forgetting = sums.forgetting(self._priors.half_life, self._priors.most)
+        return sum(-math.expm1(-forgetting * seconds) for seconds in durations) / forgetting
+
     def _ended(self, sums: Faded, at: float, events: float, seconds: float) -> None:
         """Something that lasted ``seconds`` has ended."""
-        priors = self._priors
-        sums.fade(at, priors.half_life)
-        self._add(sums, at, events, sums.remembered(seconds, priors.half_life, priors.most))
+        sums.fade(at, self._priors.half_life)
+        self._add(sums, at, events, self._going_on(sums, (seconds,)))
 
     def _add(self, sums: Faded, at: float, events: float, exposure: float) -> None:
         sums.fade(at, self._priors.half_life)

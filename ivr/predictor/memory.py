@@ -37,14 +37,10 @@ class Faded:
         self.exposure *= left
         self.span *= left
 
-    def remembered(self, seconds: float, half_life: float, most: float) -> float:
-        """What is still to be counted of an exposure of ``seconds`` that ends now: its beginning
-        would by now be partly forgotten, had it been counted as it went. Without this, time in
-        progress counted on top would be counted twice, and rates come out too low."""
-        forgetting = math.log(2.0) / half_life
-        if self.span > 0.0:
-            forgetting += self.events / self.span / most
-        return -math.expm1(-forgetting * seconds) / forgetting
+    def forgetting(self, half_life: float, most: float) -> float:
+        """How fast it is forgotten now, by time and by count (1/s)."""
+        by_count = self.events / self.span / most if self.span > 0.0 else 0.0
+        return math.log(2.0) / half_life + by_count
 
     def factor(self, at: float, half_life: float) -> float:
         """What is left of the sums at ``at``, without changing them."""
