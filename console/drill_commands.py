@@ -7,20 +7,24 @@ import dataclasses
 import ipaddress
 import json
 import signal
-from contextlib import AsyncExitStack
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, nullcontext
 from pathlib import Path
 from typing import Annotated, Final
 
 import typer
 
-from console.door import Bar, err, run
+from console.door import Bar, Refused, err, run
 from console.drill_report import Watch, as_json, print_drill
+from console.drill_running import running_scene
 from console.drill_stage import Crew, drill_scene, own_home, write_drill_settings
+from console.ports import left_running
 from console.stage import Addresses
 from drill.character import Patience, Temper
 from drill.shape import Shape
-from drill.surge import Influx, Surge
-from drill.verdict import Figures, Limits, Verdict, judge
+from drill.surge import Influx, Scene, Surge
+from drill.verdict import Figures, Limits, judge
+from incident.home import Home
+from incident.settings import load_settings
 from pbx.runtime.part import PartEvent
 
 drill_app = typer.Typer(no_args_is_help=True, help="Practise the day before it comes.")
@@ -116,12 +120,19 @@ def surge(
     crew = Crew(agents, _range(talk), wrapup)
     limits = Limits(service_level=service_level, abandonment=abandonment, wrong=wrong)
     at = _addresses(net)
-    runs = {"on": False, "off": True} if compare else {"off" if off else "on": off}
-    found: dict[str, tuple[Figures, Verdict]] = {}
-    for name, without in runs.items():
-        comes = dataclasses.replace(influx, offered=not without)
-        figures = run(_surge(home / name, at, crew, comes, off=without))
-        found[name] = (figures, judge(figures, limits))
+    if left_running(Home.at(home)):
+        if off or compare:
+            raise Refused(
+                "a system is up in this home: what is switched off stands in its breachline.toml. "
+                "Compare in a home of the drill's own (another --home)"
+            )
+        figures = {"running": run(_running(Home.at(home), crew, influx))}
+    else:
+        figures = {
+            name: run(_surge(home / name, at, crew, influx, off=name == "off"))
+            for name in (("on", "off") if compare else ("off",) if off else ("on",))
+        }
+    found = {name: (each, judge(each, limits)) for name, each in figures.items()}
     print_drill(found)
     if json_file is not None:
         report = {name: as_json(*each) for name, each in found.items()}
@@ -151,18 +162,32 @@ def _addresses(net: str) -> Addresses:
 
 
 async def _surge(root: Path, at: Addresses, crew: Crew, influx: Influx, *, off: bool) -> Figures:
+    """Against a system of the drill's own, started in ``root``."""
     home = await asyncio.to_thread(own_home, root)
     write_drill_settings(home, at, crew, off=off)
+    comes = dataclasses.replace(influx, offered=not off)
+    bar = Bar("prompts")
+    scene = drill_scene(home, at, crew, report=err.print, progress=bar, on_part=_part)
+    return await _on(scene, comes, bar)
+
+
+async def _running(home: Home, crew: Crew, influx: Influx) -> Figures:
+    """Against the system that is up in this home."""
+    comes = dataclasses.replace(influx, offered=load_settings(home).waiting.keep_place)
+    return await _on(running_scene(home, crew, report=err.print, on_part=_part), comes)
+
+
+async def _on(
+    scene: AbstractAsyncContextManager[Scene], influx: Influx, bar: Bar | None = None
+) -> Figures:
     stop = asyncio.Event()
     for name in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(name, stop.set)
     async with AsyncExitStack() as stack:
-        with Bar("prompts") as bar:
-            scene = await stack.enter_async_context(
-                drill_scene(home, at, crew, report=err.print, progress=bar, on_part=_part)
-            )
+        with bar or nullcontext():
+            started = await stack.enter_async_context(scene)
         watch = stack.enter_context(Watch())
-        return await Surge(scene, influx, watch).run(stop)
+        return await Surge(started, influx, watch).run(stop)
 
 
 def _part(event: PartEvent) -> None:

@@ -95,6 +95,7 @@ def _rows(found: Figures) -> dict[str, str]:
         "calls (of these redials)": f"{found.calls} ({found.redials})",
         "busy signals": str(found.busy),
         "dropped": str(found.dropped),
+        "given the short way": str(found.shed),
         "silences over 2 s": "not measured" if silences is None else str(len(silences)),
         "self-service": f"{found.self_service} ({_percent(found.self_service_share)})",
         "asked for an agent": str(found.wanted_agent),

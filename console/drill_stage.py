@@ -13,12 +13,14 @@ from typing import Final
 
 from console.assemble import Progress
 from console.door import Refused
-from console.stage import SAMPLE_PLANS, Addresses, Stage, staged, write_settings
+from console.stage import SAMPLE_PLANS, Addresses, staged, write_settings
 from drill.agents import sign_in
-from drill.network import Habits
+from drill.network import Habits, Network
 from drill.surge import Scene
 from incident.home import Home
 from incident.settings import load_settings
+from incident.store.engine import Store
+from incident.store.incidents import ActiveIncident
 from pbx.ami import AmiClient
 from pbx.render import check_home, read_secrets
 from pbx.runtime.part import PartEvent
@@ -29,8 +31,9 @@ MARK: Final = ".drill"
 INCIDENT: Final = "northwind"
 FINGERS: Final = 4
 FIRST_AGENT: Final = 1001
+PUBLIC: Final = "public network"
 DRILL: Final = "this drill"
-WATCHED: Final = ("asterisk", "hotline", "dialer", "public network", DRILL)
+WATCHED: Final = ("asterisk", "hotline", "dialer", PUBLIC, DRILL)
 
 OFF: Final[dict[str, dict[str, str]]] = {
     "waiting": {"estimate": "false", "keep_place": "false"},
@@ -110,43 +113,58 @@ async def drill_scene(
         )
         stack.callback(report, "stopping")
         await sign_in(stage.public, numbers)
-        yield await _scene(stage, stack)
+        account = read_secrets(home)
+        pbx = await linked(
+            stack,
+            AmiClient(
+                settings.bind, settings.asterisk.ami_port, account.ami_user, account.ami_secret
+            ),
+        )
+        yield await make_scene(
+            stack,
+            incident=await stage.incident(INCIDENT),
+            store=stage.store,
+            network=stage.network,
+            public=stage.public,
+            pbx=pbx,
+            pid=lambda part: os.getpid() if part == DRILL else stage.supervisor.pid(part),
+        )
 
 
-async def _scene(stage: Stage, stack: AsyncExitStack) -> Scene:
-    account = read_secrets(stage.home)
-    network = stage.network
-    pbx = await _linked(
-        stack,
-        AmiClient(
-            stage.settings.bind,
-            stage.settings.asterisk.ami_port,
-            account.ami_user,
-            account.ami_secret,
-        ),
-    )
+async def make_scene(
+    stack: AsyncExitStack,
+    *,
+    incident: ActiveIncident,
+    store: Store,
+    network: Network,
+    public: AmiClient,
+    pbx: AmiClient,
+    pid: Callable[[str], int | None],
+) -> Scene:
+    """Everything that a surge needs, with sessions for pressing keys."""
     fingers = []
     for _ in range(FINGERS):
-        finger = await _linked(
+        finger = await linked(
             stack, AmiClient(network.bind, network.ami_port, "drill", network.ami_secret())
         )
         await finger.action("Events", {"EventMask": "off"})
         fingers.append(finger)
     return Scene(
-        incident=await stage.incident(INCIDENT),
-        store=stage.store,
-        public=stage.public,
+        incident=incident,
+        store=store,
+        public=public,
         fingers=fingers,
         pbx=pbx,
         here=network.bind,
         pbx_address=network.pbx,
         ports=(network.rtp_first, network.rtp_last),
         parts=WATCHED,
-        pid=lambda part: os.getpid() if part == DRILL else stage.supervisor.pid(part),
+        pid=pid,
     )
 
 
-async def _linked(stack: AsyncExitStack, ami: AmiClient) -> AmiClient:
+async def linked(stack: AsyncExitStack, ami: AmiClient) -> AmiClient:
+    """A manager session that ends with the stack."""
     stack.push_async_callback(ami.stop)
     await ami.start()
     await ami.wait_ready(10)

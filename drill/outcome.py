@@ -56,6 +56,12 @@ def figures_of(seen: Evidence) -> Figures:
     }
     explained = {call for call, place in asked.items() if call not in kept and _explained(place)}
     ends = Counter(story.end for story in seen.stories)
+    shed = sum(
+        story.end is End.DROPPED
+        and (note := noted.get(story.line.id)) is not None
+        and note.outcome == CallOutcome.SHED
+        for story in seen.stories
+    )
     promises = list(_promises(seen, noted, asked))
     return Figures(
         planned=seen.planned,
@@ -63,7 +69,8 @@ def figures_of(seen: Evidence) -> Figures:
         redials=sum(story.again for story in seen.stories),
         late=seen.late,
         busy=ends[End.REFUSED],
-        dropped=ends[End.DROPPED] + ends[End.CALLED_BACK] - len(asked),
+        dropped=ends[End.DROPPED] - shed + ends[End.CALLED_BACK] - len(asked),
+        shed=shed,
         self_service=sum(
             story.end is End.SERVED
             and (note := noted.get(story.line.id)) is not None

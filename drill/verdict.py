@@ -31,6 +31,7 @@ class Figures:
     after giving up. ``late``: seconds by which the drill placed a call too late, at worst.
     ``busy``: never answered. ``dropped``: ended by the other side before the caller had what was
     wanted.
+    ``shed``: had the short way, the essentials and the offer of a call-back, and left no number.
     ``wanted_agent``: asked for an agent; of these ``answered`` heard one, ``gave_up`` hung up
     waiting, ``asked`` took a call-back instead. ``in_time``: answered within ``target`` seconds.
     ``waits``: seconds from asking for an agent to hearing one, of those who were answered.
@@ -48,6 +49,7 @@ class Figures:
     late: float
     busy: int
     dropped: int
+    shed: int
     self_service: int
     wanted_agent: int
     answered: int

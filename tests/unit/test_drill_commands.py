@@ -14,12 +14,13 @@ from typer.testing import CliRunner
 from console import drill_commands
 from console.__main__ import app
 from console.door import Refused
+from console.drill_running import simulated_carrier
 from console.drill_stage import Crew, own_home, write_drill_settings
 from console.stage import Addresses
 from drill.surge import Influx
 from drill.verdict import Figures
 from incident.home import Home
-from incident.settings import load_settings
+from incident.settings import CarrierSettings, Settings, load_settings
 from tests.unit.test_drill_verdict import GOOD
 
 SURGE = ["drill", "surge"]
@@ -88,12 +89,11 @@ def test_wrong_usage_is_exit_code_2(runs: Runs, wrong: tuple[str, ...]) -> None:
     assert runs.seen == []
 
 
-def test_off_has_a_home_of_its_own_and_offers_no_call_back(runs: Runs, tmp_path: Path) -> None:
+def test_off_has_a_home_of_its_own(runs: Runs, tmp_path: Path) -> None:
     invoke("--off", "--home", str(tmp_path))
-    ((root, _, _, influx, off),) = runs.seen
+    ((root, _, _, _, off),) = runs.seen
     assert root == tmp_path / "off"
     assert off
-    assert not influx.offered
 
 
 def test_compare_runs_the_same_influx_twice_and_the_first_decides(
@@ -105,7 +105,7 @@ def test_compare_runs_the_same_influx_twice_and_the_first_decides(
     assert result.exit_code == 0
     (on, off) = runs.seen
     assert (on[4], off[4]) == (False, True)
-    assert on[3] == dataclasses.replace(off[3], offered=True)
+    assert on[3] == off[3]
     assert on[3].seed == 9
     assert "on: ready" in result.stdout
     assert "off: not ready, because:" in result.stdout
@@ -115,6 +115,39 @@ def test_compare_runs_the_same_influx_twice_and_the_first_decides(
     assert found["off"]["reasons"][0]["figure"] == "dropped calls"
     assert found["on"]["service_level"] == pytest.approx(28 / 30)
     assert found["on"]["uses"]["hotline"]["memory_peak"] == 90
+
+
+def test_a_system_that_is_up_is_drilled_itself(
+    runs: Runs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(drill_commands, "left_running", lambda _home: True)
+
+    async def running(home: Home, crew: Crew, _influx: Influx) -> Figures:
+        assert home == Home.at(tmp_path)
+        assert crew.agents == 5
+        return GOOD
+
+    monkeypatch.setattr(drill_commands, "_running", running)
+    assert invoke("--home", str(tmp_path), "--agents", "5").exit_code == 0
+    assert runs.seen == []
+    refused = invoke("--home", str(tmp_path), "--off")
+    assert isinstance(refused.exception, Refused)
+
+
+@pytest.mark.parametrize(
+    ("carriers", "reason"),
+    [
+        ((), "none of its carriers is the simulated public"),
+        ((CarrierSettings(name="real", host="192.0.2.7"),), "none of its carriers"),
+        ((CarrierSettings(name="self", host="127.0.0.1"),), "none of its carriers"),
+        ((CarrierSettings(name="other", host="127.0.24.9", port=5070),), "none of its carriers"),
+    ],
+)
+def test_a_system_with_real_carriers_alone_is_left_in_peace(
+    carriers: tuple[CarrierSettings, ...], reason: str
+) -> None:
+    with pytest.raises(Refused, match=reason):
+        simulated_carrier(Settings(carrier=carriers))
 
 
 def test_limits_and_habits_come_from_the_command_line(runs: Runs) -> None:

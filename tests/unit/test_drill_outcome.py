@@ -133,6 +133,15 @@ def test_a_call_back_that_the_books_know_nothing_of_is_a_dropped_call() -> None:
     assert (figures.asked, figures.dropped) == (0, 1)
 
 
+def test_the_short_way_is_no_dropped_call() -> None:
+    figures = count(
+        story(A, End.DROPPED, agent=True),
+        story(B, End.DROPPED, agent=True),
+        calls=(noted(A, "shed"), noted(B, "abandoned_menu")),
+    )
+    assert (figures.shed, figures.dropped) == (1, 1)
+
+
 @pytest.mark.parametrize(
     ("state", "changes", "explained"),
     [

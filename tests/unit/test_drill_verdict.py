@@ -28,6 +28,7 @@ GOOD = Figures(
     late=0.1,
     busy=0,
     dropped=0,
+    shed=0,
     self_service=60,
     wanted_agent=40,
     answered=29,
