@@ -67,11 +67,19 @@ class Crowd:
 
     def turns_away(self, incident: str, *, flagged: bool) -> bool:
         """Whether a new caller gets the short way at once. ``flagged``: the dialplan says so."""
-        return self._shed and (flagged or self.verdict(incident).full)
+        if not self._shed:
+            return False
+        return flagged or self.verdict(incident).full or self._full_now(incident)
 
     def closes_line(self, incident: str) -> bool:
         """Whether somebody who wants an agent gets the short way instead of the line."""
         return self._shed and self.verdict(incident).level is Level.SHEDDING
+
+    def _full_now(self, incident: str) -> bool:
+        """Between two looks a burst of calls may have come."""
+        meter = self._meters.get(incident)
+        most = None if meter is None else meter.most_channels
+        return most is not None and sum(call.incident == incident for call in self._book) >= most
 
     def on_event(self, event: Event) -> None:
         if event.get("UserEvent") == names.EVENT_REFUSED:

@@ -82,6 +82,11 @@ class LoadMeter:
         }
         self.change(load)
 
+    @property
+    def most_channels(self) -> float | None:
+        """Calls from which on the incident is full."""
+        return self._limits["shed_channels"].at
+
     def change(self, load: Load) -> None:
         for name, limit in self._limits.items():
             limit.at = getattr(load, name)
