@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import cast
 
@@ -14,34 +13,13 @@ from hypothesis import strategies as st
 from sqlalchemy import select
 
 from incident.outcomes import CallOutcome
-from incident.plan import parse_plan
 from incident.store.engine import Store
-from incident.store.incidents import activate
-from incident.store.schema import CallbackRow, CallRow, ContactRow, ImportRow
-from ivr.calls import CallBook
-from ivr.flows.hotline import Hotline, NotServed
-from ivr.journal import Journal
+from incident.store.schema import CallbackRow
+from ivr.flows.hotline import NotServed
 from ivr.menu import EVERY_KEY
-from ivr.served import Incidents, ServedIncident
-from pbx.agi import CallerHungUp
 from pbx.spool import list_spooled, read_spooled, source_key
-from tests.ivr_talk import KEY, Caller, Published, served
-from tests.running import SAMPLE, plan_text
-
-OPEN = datetime(2026, 11, 23, 12, tzinfo=UTC)
-PLAN = parse_plan(plan_text(), "test")
-CLOSED = parse_plan(plan_text(open_now=False), "test")
-REFERENCE = "48201733"
-
-
-class _Air:
-    """Incidents that are on the air because a test says so."""
-
-    def __init__(self, *incidents: ServedIncident) -> None:
-        self.all = {each.id: each for each in incidents}
-
-    def get(self, incident: str | None) -> ServedIncident | None:
-        return self.all.get(incident or "")
+from tests.ivr_house import REFERENCE, House, built
+from tests.ivr_talk import KEY, Caller
 
 
 class AwayStore:
@@ -53,69 +31,9 @@ class AwayStore:
         yield
 
 
-class House:
-    """A hotline without Asterisk."""
-
-    def __init__(self, store: Store, *, open_now: bool = True, spool: Path | None = None) -> None:
-        self.store = store
-        self.journal = Journal(store, spool)
-        self.published = Published()
-        self.book = CallBook("node1", self.journal, self.published)
-        air = cast(Incidents, _Air(served(PLAN if open_now else CLOSED)))
-        now = datetime.now(UTC) if not open_now else OPEN
-        self.hotline = Hotline(air, self.book, self.journal, store, now=lambda: now)
-
-    async def call(self, *bursts: str, hangs_up: bool = False) -> Caller:
-        caller = Caller.pressing(*bursts, hangs_up=hangs_up)
-        caller.variables["BL_INCIDENT"] = "northwind"
-        try:
-            await self.hotline(caller.session)
-        except CallerHungUp:
-            assert hangs_up
-        self.book.close()
-        return caller
-
-    async def end(self) -> CallRow:
-        (call,) = self.book
-        self.book.end(call, self.book.now())
-        await self.journal.start()
-        await self.journal.stop()
-        async with self.store.read() as session:
-            return (await session.scalars(select(CallRow))).one()
-
-
 @pytest.fixture
-async def house(store: Store) -> AsyncIterator[House]:
-    text = SAMPLE.read_text(encoding="utf-8")
-    await activate(store, parse_plan(text, "sample"), text, 1.0)
-    async with store.write() as session:
-        for number, committed in ((1, 5.0), (2, None)):
-            session.add(
-                ImportRow(
-                    id=number,
-                    incident_id="northwind",
-                    source="x.csv",
-                    source_hash="x",
-                    started_at=1.0,
-                    committed_at=committed,
-                )
-            )
-        await session.flush()
-        for number, reference in ((1, REFERENCE), (2, "99999999")):
-            session.add(
-                ContactRow(
-                    incident_id="northwind",
-                    import_id=number,
-                    import_line=2,
-                    reference=reference,
-                    phone_enc=b"x",
-                    phone_hash=b"x",
-                    name_enc=b"x",
-                    language="en",
-                    data_types="ssn,medical",
-                )
-            )
-    yield House(store)
+async def house(store: Store) -> House:
+    return await built(store)
 
 
 async def test_a_key_chooses_the_language_and_another_the_answer(house: House) -> None:
@@ -167,7 +85,7 @@ async def test_what_a_reference_stands_for_is_played_to_its_end(house: House) ->
     assert caller.texts[start + 1 : start + 4] == [
         "data_type.ssn",
         "data_type.medical",
-        "after_answer",
+        "affected.next",
     ]
     assert caller.variables["BL_NEXT"] == "queue"  # silent after that
 
@@ -200,7 +118,7 @@ async def test_without_a_letter_pound_brings_help(house: House) -> None:
 
 async def test_genuine_leads_to_the_reference_and_loses_no_digit(house: House) -> None:
     caller = await house.call("1", "5", f"{REFERENCE}#", "", hangs_up=True)
-    assert caller.texts[2:] == ["answer.genuine", REFERENCE, "affected.found"]
+    assert caller.texts[2:] == ["answer.genuine", REFERENCE, "genuine.yes"]
     assert (await house.end()).leaves == 2
 
 
