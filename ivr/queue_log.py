@@ -18,6 +18,7 @@ TAIL_BYTES: Final = 32 * 1024 * 1024
 
 _COMPLETE: Final = frozenset({"COMPLETEAGENT", "COMPLETECALLER", "ATTENDEDTRANSFER"})
 _WITHOUT_AGENT: Final = frozenset({"EXITWITHTIMEOUT", "EXITEMPTY", "EXITWITHKEY", "FULL"})
+PLACE: Final = "BLPLACE"
 
 
 @dataclass(slots=True)
@@ -35,8 +36,10 @@ class Waited:
 
 
 def parse(lines: Iterable[str]) -> dict[str, Waited]:
-    """Every call of the lines, by unique id. Lines that are none are left out."""
+    """Every call of the lines, by unique id. Lines that are none are left out, and placeholders
+    of kept places: they have unique ids like a caller's, and ``BLPLACE`` says which they are."""
     calls: dict[str, Waited] = {}
+    placeholders: set[str] = set()
     for line in lines:
         fields = line.rstrip("\n").split("|")
         if len(fields) < 5 or not fields[1] or fields[1] == "NONE":
@@ -45,9 +48,11 @@ def parse(lines: Iterable[str]) -> dict[str, Waited]:
             at = float(fields[0])
         except ValueError:
             continue
+        if fields[4] == PLACE:
+            placeholders.add(fields[1])
         call = calls.setdefault(fields[1], Waited(fields[2]))
         _note(call, at, fields[3], fields[4])
-    return calls
+    return {unique_id: call for unique_id, call in calls.items() if unique_id not in placeholders}
 
 
 def _note(call: Waited, at: float, agent: str, event: str) -> None:

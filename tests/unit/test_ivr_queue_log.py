@@ -44,6 +44,16 @@ def test_each_end_is_told_apart() -> None:
     }
 
 
+def test_a_placeholder_of_a_kept_place_is_no_call() -> None:
+    lines = [
+        "1795465400|node1-1795465399.8|northwind-en|NONE|BLPLACE|0123456789abcdef",
+        "1795465400|node1-1795465399.8|northwind-en|NONE|ENTERQUEUE|||2",
+        "1795465440|node1-1795465399.8|northwind-en|1001|CONNECT|40|node1-1795465430.9|2",
+        "1795465500|node1-1795465399.8|northwind-en|1001|COMPLETEAGENT|40|60|2",
+    ]
+    assert parse(lines) == {}
+
+
 def test_a_caller_still_with_an_agent_has_no_end() -> None:
     lines = LOG.splitlines()[:3]
     waited = parse(lines)["node1-1795465300.1"]
