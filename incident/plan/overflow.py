@@ -16,7 +16,7 @@ Passed = Literal["reference", "language", "number"]
 
 
 class _Part(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
+    model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 class Overflow(_Part):

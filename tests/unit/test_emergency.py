@@ -199,6 +199,24 @@ def test_a_number_is_taken_sealed_and_the_call_ends(home: Home) -> None:
     assert request.rank == pytest.approx(int(call.variables["BL_RANK"]) / 1000, abs=0.002)
 
 
+def test_where_too_many_call_nobody_is_asked_to_stay_on_the_line(home: Home) -> None:
+    left = script_of(
+        en__shed_callback_offer="1",
+        en__callback_enter_number="2025550123",
+        en__callback_confirm="1",
+    )
+    call = run(home, left, language="en", variables={"BL_SHED": "1"})
+    assert call.played[:3] == [
+        "en/emergency-essentials",
+        "en/shed-callback-offer",
+        "en/callback-enter-number",
+    ]
+    assert call.variables["BL_NEXT"] == "kept"
+    call = run(home, script_of(), language="en", variables={"BL_SHED": "1"})
+    assert call.played == ["en/emergency-essentials", "en/shed-callback-offer", "en/goodbye"]
+    assert call.variables["BL_NEXT"] == "hangup"
+
+
 PLACE = {"BL_KEPT": "0123456789abcdef0123456789abcdef", "BL_RANK": "1795465000123"}
 
 
