@@ -101,6 +101,11 @@ INBOUND_CHANNELS = Gauge("breachline_inbound_channels", "Inbound calls on this n
 INBOUND_CHANNELS_LIMIT = Gauge(
     "breachline_inbound_channels_limit", "Inbound calls above which carriers are told 503."
 )
+CALLBACKS = Counter(
+    "breachline_callbacks",
+    "Tries to call back people who keep a place, by how they ended.",
+    ("incident", "outcome"),
+)
 EMERGENCY_CALLBACKS = Counter(
     "breachline_emergency_callbacks",
     "Call-back numbers taken by the emergency path.",

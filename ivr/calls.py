@@ -80,6 +80,11 @@ class Call:
     outcome: CallOutcome | None = None
 
     @property
+    def in_person_at(self) -> str | None:
+        """The token of the kept place that this caller takes on the line."""
+        return None if self.left_number else self.place
+
+    @property
     def ringing_elsewhere(self) -> bool:
         """Sent to the outsourcer, who has not answered yet."""
         return self.sent_to is not None and self.connected_at is None and self.ended_at is None
@@ -202,6 +207,18 @@ class CallBook:
     def now(self) -> float:
         return self._clock()
 
+    def in_person_now(self) -> frozenset[str]:
+        """Tokens of the kept places whose owners wait on the line."""
+        return self._in_person(lambda call: call.waiting)
+
+    def met_in_person(self) -> frozenset[str]:
+        """Tokens of the kept places whose owners met an agent on the line."""
+        return self._in_person(lambda call: call.connected_at is not None)
+
+    def _in_person(self, which: Callable[[Call], bool]) -> frozenset[str]:
+        found = (call.in_person_at for call in self if which(call))
+        return frozenset(token for token in found if token is not None)
+
     def begin(
         self,
         unique_id: str,
@@ -278,6 +295,11 @@ class CallBook:
     def kept(self, call: Call, token: str) -> None:
         """The caller has a place in line that is kept."""
         call.left_number, call.place = True, token
+        self.save(call)
+
+    def in_person(self, call: Call, token: str) -> None:
+        """The caller has a place that is kept, and takes it in person."""
+        call.place = token
         self.save(call)
 
     def shed(self, call: Call) -> None:

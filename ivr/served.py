@@ -13,8 +13,14 @@ from sqlalchemy import select
 
 from incident.content import spoken_texts
 from incident.home import Home
-from incident.metrics import CONTENT_INFO, EMERGENCY_CALLBACKS, INBOUND_CALLS, SELF_SERVICE
-from incident.outcomes import CallOutcome, SelfServiceResult
+from incident.metrics import (
+    CALLBACKS,
+    CONTENT_INFO,
+    EMERGENCY_CALLBACKS,
+    INBOUND_CALLS,
+    SELF_SERVICE,
+)
+from incident.outcomes import CallbackOutcome, CallOutcome, SelfServiceResult
 from incident.plan import Plan
 from incident.privacy import IncidentKey
 from incident.store.engine import Store
@@ -41,6 +47,14 @@ class ServedIncident:
     @property
     def languages(self) -> tuple[str, ...]:
         return self.plan.languages
+
+
+class NotServed(Exception):
+    """A call for an incident that is not on the air: the emergency path takes it."""
+
+    def __init__(self, incident: str | None) -> None:
+        self.incident = incident
+        super().__init__(f"incident {incident!r} is not served here")
 
 
 def serve(active: ActiveIncident, book: PromptBook) -> ServedIncident:
@@ -152,6 +166,8 @@ class Incidents:
             for result in SelfServiceResult:
                 SELF_SERVICE.labels(served.id, result.value)
             EMERGENCY_CALLBACKS.labels(served.id)
+            for ended in CallbackOutcome:
+                CALLBACKS.labels(served.id, ended.value)
 
 
 def _meanwhile(before: ServedIncident | None) -> str:

@@ -27,9 +27,10 @@ from incident.privacy import Keyring, PrivacyError
 from incident.settings import Settings, SettingsError, load_settings
 from incident.store.engine import Store, StoreError, migrate, open_store
 from incident.store.schema import AgentRow
-from ivr import announcer, crowd, experience, learned_file, lineup, overflow
+from ivr import announcer, crowd, experience, keeper, learned_file, lineup, overflow, tries
 from ivr.agents import Agents
 from ivr.announcer import Announcer
+from ivr.callback_route import CallbackRoute
 from ivr.callback_spool import CallbackSpool
 from ivr.calls import CallBook
 from ivr.crowd import Crowd
@@ -37,12 +38,17 @@ from ivr.experience import Experience
 from ivr.flows.hotline import Hotline
 from ivr.forecasts import Forecasts
 from ivr.journal import Journal
+from ivr.keep_route import KeepRoute
+from ivr.keeper import Keeper
+from ivr.keeping.rules import CallbackRules
 from ivr.lineup import Lineup
 from ivr.overflow import Overflow
 from ivr.reconcile import Reconciler
 from ivr.served import Incidents
+from ivr.tries import CallbackTries
+from ivr.trunks import Trunks
 from ivr.waiting import Waiting
-from pbx.agi import AgiServer
+from pbx.agi import AgiServer, Handler
 from pbx.ami import AmiClient, AmiError
 from pbx.render import read_secrets
 
@@ -145,7 +151,40 @@ class HotlineService:
             overflow=self.overflow,
             forecasts=self.forecasts,
         )
-        self.agi = AgiServer(bind, asterisk.agi_port, {ROUTE: flow}, observe_turn=AGI_TURN.observe)
+        self.keeper = Keeper(
+            node=node,
+            ami=self.ami,
+            store=store,
+            incidents=self.incidents,
+            lineup=self.lineup,
+            book=self.book,
+        )
+        self.journal.on_kept(self.keeper.nudge)
+        lines = Trunks(settings.carrier)
+        self.tries = CallbackTries(
+            store=store,
+            incidents=self.incidents,
+            book=self.book,
+            publisher=self.events,
+            rules=CallbackRules.of(settings.callbacks),
+            trunks=lines,
+            log_file=home.asterisk / "log" / "queue_log",
+        )
+        self.tries.changed = self.keeper.nudge
+        routes: dict[str, Handler] = {
+            ROUTE: flow,
+            "keep": KeepRoute(self.incidents, self.book, self.journal),
+            "callback": CallbackRoute(
+                store=store,
+                incidents=self.incidents,
+                tries=self.tries,
+                trunks=lines,
+                ring_seconds=settings.callbacks.ring_seconds,
+                ready=lambda: self.keeper.ready,
+                adopt=self._take_callbacks,
+            ),
+        }
+        self.agi = AgiServer(bind, asterisk.agi_port, routes, observe_turn=AGI_TURN.observe)
         self.exposition = Exposition(bind, settings.metrics.hotline_port, self.health)
         watch_disk(home.root)
 
@@ -176,6 +215,8 @@ class HotlineService:
             stack.callback(self.waiting.connect(self.ami))
             stack.callback(self.ami.subscribe(experience.EVENTS, self.experience.on_event))
             stack.callback(self.ami.subscribe(announcer.EVENTS, self.announcer.on_event))
+            stack.callback(self.ami.subscribe(keeper.EVENTS, self.keeper.on_event))
+            stack.callback(self.ami.subscribe(tries.EVENTS, self.tries.on_event))
             stack.push_async_callback(self._remember)
             await self.ami.start()
             stack.push_async_callback(self.ami.stop)
@@ -206,6 +247,11 @@ class HotlineService:
             asyncio.create_task(self._every(POLL_SECONDS, self._tell_load), name="load"),
             asyncio.create_task(self._reconcile(), name="reconcile"),
             asyncio.create_task(self.announcer.run(), name="announcer"),
+            asyncio.create_task(self.keeper.run(), name="keeper"),
+            asyncio.create_task(self.tries.run(), name="callback-tries"),
+            asyncio.create_task(
+                self._every(tries.SWEEP_SECONDS, self._sweep), name="callback-sweep"
+            ),
             asyncio.create_task(
                 self._every(REMEMBER_SECONDS, self._remember), name="remember-rates"
             ),
@@ -281,6 +327,7 @@ class HotlineService:
             self.lineup.lost()
             self.experience.lost()
             self.announcer.lost()
+            self.keeper.lost()
 
     async def _remember(self) -> None:
         """Keep what was learned of callers and agents for after a restart."""
@@ -317,6 +364,7 @@ class HotlineService:
             self._linked.clear()
             try:
                 await self.reconciler.with_asterisk(self.ami)
+                await self.tries.settle(self.ami)
             except (AmiError, OSError, SQLAlchemyError, StoreError) as error:
                 self._failed("reconcile", "calls could not be reconciled", error)
                 await asyncio.sleep(_RECONCILE_RETRY)
@@ -324,6 +372,19 @@ class HotlineService:
                     self._linked.set()
             else:
                 self._failing.discard("reconcile")
+                if self.ami.connected:
+                    self.keeper.settled()
+
+    async def _sweep(self) -> None:
+        """Tries of whose end nothing was heard."""
+        if not (self.ami.connected and self.keeper.ready):
+            return
+        try:
+            await self.tries.settle(self.ami)
+        except (AmiError, OSError, SQLAlchemyError, StoreError) as error:
+            self._failed("sweep", "tries to call back cannot be looked up", error)
+        else:
+            self._failing.discard("sweep")
 
 
 async def serve(home: Home, settings: Settings) -> None:

@@ -4,39 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import Final, Literal
+from typing import Final
 
 from incident.guessing import GuessLimits
 from incident.store.engine import Store
 from ivr.calls import HOTLINE, CallBook
 from ivr.crowd import Crowd
-from ivr.flows.after_hours import after_hours
-from ivr.flows.callback import callback
-from ivr.flows.say_wait import say_wait
 from ivr.flows.self_service import SelfService
-from ivr.flows.shed import shed
+from ivr.flows.to_agent import HANGUP, Next, ToAgent
 from ivr.forecasts import Forecasts
 from ivr.journal import Journal
 from ivr.menu import AGENT_KEY, Agent, Answer, Ask, Flow, GoTo, Languages, MenuRun, Step, Tries
 from ivr.overflow import Overflow
-from ivr.served import Incidents
+from ivr.served import Incidents, NotServed
 from ivr.talk import END_CALL, Talk
 from pbx import names
 from pbx.agi import AgiSession, CallerHungUp
 
-QUEUE: Final = "queue"
-HANGUP: Final = "hangup"
-OVERFLOW: Final = "overflow"
-Next = Literal["queue", "hangup", "overflow"]
 LANGUAGE_MENU: Final = "language"
-
-
-class NotServed(Exception):
-    """A call for an incident that is not on the air: the emergency path takes it."""
-
-    def __init__(self, incident: str | None) -> None:
-        self.incident = incident
-        super().__init__(f"incident {incident!r} is not served here")
 
 
 class Hotline:
@@ -61,9 +46,9 @@ class Hotline:
         self._store = store
         self._limits = limits or GuessLimits()
         self._crowd = crowd
-        self._overflow = overflow
-        self._forecasts = forecasts
-        self._now = now
+        self._to_agent = ToAgent(
+            journal, store, crowd=crowd, overflow=overflow, forecasts=forecasts, now=now
+        )
 
     async def __call__(self, session: AgiSession) -> None:
         """Raises NotServed, and whatever goes wrong with the call: BL_NEXT then stays empty and
@@ -95,9 +80,9 @@ class Hotline:
         flows = SelfService(talk, self._store, self._journal, self._limits)
         chosen = await _choose_language(talk)
         if self._crowd is not None and self._crowd.turns_away(talk.incident.id, flagged=flagged):
-            return await self._short_way(talk)
+            return await self._to_agent.short_way(talk)
         if not chosen:
-            then = await self._to_agent(talk)
+            then = await self._to_agent.go(talk)
             if then is not None:
                 return then
         menus = MenuRun(
@@ -120,7 +105,7 @@ class Hotline:
                         return HANGUP
                 case Languages() | Agent():
                     if isinstance(step, Agent) or not await _choose_language(talk):
-                        then = await self._to_agent(talk)
+                        then = await self._to_agent.go(talk)
                         if then is not None:
                             return then
                     step = menus.home()
@@ -134,27 +119,6 @@ class Hotline:
         if key:
             talk.step(menus.current, key)
         return menus.press(key)
-
-    async def _short_way(self, talk: Talk) -> Next:
-        await shed(talk, lambda: callback(talk, self._journal, "menu"))
-        return HANGUP
-
-    async def _to_agent(self, talk: Talk) -> Next | None:
-        """None: nobody is there at this hour, and the caller goes on in the menus."""
-        if talk.incident.plan.hours.open_at(self._now()):
-            sends = self._overflow is not None and self._overflow.takes(talk)
-            if not sends and self._crowd is not None and self._crowd.closes_line(talk.incident.id):
-                return await self._short_way(talk)
-            self._book.save(talk.call)
-            await talk.announce("to_agent")
-            if self._overflow is not None and sends:
-                await self._overflow.send(talk)
-                return OVERFLOW
-            if self._forecasts is not None:
-                queue = names.queue(talk.incident.id, talk.language)
-                await say_wait(talk, self._forecasts.for_newcomer(queue))
-            return QUEUE
-        return HANGUP if await after_hours(talk, self._journal) else None
 
 
 async def _ask(talk: Talk, before: tuple[str, ...], prompt: str) -> str:
