@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from typing import Final
 
 from ivr.agents import Agents
-from ivr.lineup import Lineup
-from ivr.predictor import Learner
+from ivr.lineup import Lineup, is_placeholder
+from ivr.predictor import Learner, Prediction
 from ivr.served import Incidents
 from pbx import names
 from pbx.ami import Event
@@ -39,6 +39,19 @@ class _Service:
     notice: bool
 
 
+@dataclass(frozen=True, slots=True)
+class _Wait:
+    """``predicted``: what was thought of it when it began."""
+
+    queue: str
+    since: float
+    predicted: Prediction | None
+
+
+Predict = Callable[[str, int], Prediction | None]
+"""The wait of one who joins a queue with so many ahead and may hang up."""
+
+
 class Experience:
     """Feeds the learners; ``of`` an incident is made where there is none yet.
 
@@ -59,11 +72,12 @@ class Experience:
         self._agents = agents
         self._wrap_up = wrap_up
         self._clock = clock
+        self._predict: Predict = lambda _queue, _ahead: None
         self._learners: dict[str, Learner] = {}
         self._queues: Mapping[str, tuple[str, str]] = {}
         self._notices: Mapping[str, str] = {}
-        self._joined: dict[str, tuple[str, float]] = {}
-        self._left: dict[str, tuple[str, float, float]] = {}
+        self._joined: dict[str, _Wait] = {}
+        self._left: dict[str, tuple[_Wait, float]] = {}
         self._serving: dict[str, _Service] = {}
         self._handlers: Mapping[str, Callable[[Event], None]] = {
             "queuecallerjoin": self._join,
@@ -81,6 +95,10 @@ class Experience:
         handler = self._handlers.get(event.name.lower())
         if handler is not None:
             handler(event)
+
+    def compare(self, predict: Predict) -> None:
+        """Hold what was predicted of each caller against what came of it."""
+        self._predict = predict
 
     def of(self, incident: str) -> Learner:
         """What was learned about an incident's callers."""
@@ -119,10 +137,11 @@ class Experience:
     def settle(self) -> None:
         """Call it every now and then: decides about those who left without a further word."""
         now = self._clock()
-        for unique_id, (queue, since, at) in list(self._left.items()):
+        for unique_id, (wait, at) in list(self._left.items()):
             if now - at >= SETTLED_SECONDS:
                 del self._left[unique_id]
-                self._learner(queue).on_left(at, at - since)
+                if wait.queue in self._queues:
+                    self._learner(wait.queue).on_left(at, at - wait.since)
         for unique_id, service in list(self._serving.items()):
             if now - service.since >= _LONGEST_CALL:
                 del self._serving[unique_id]
@@ -146,14 +165,18 @@ class Experience:
             return
         now = self._clock()
         self._left.pop(unique_id, None)
-        self._joined[unique_id] = (queue, now)
+        place = self._lineup.position(unique_id)
+        # A kept place does not hang up, as those do with whom it would be compared.
+        follow = place is not None and not is_placeholder(event.get("Channel"))
+        predicted = self._predict(queue, place - 1) if place is not None and follow else None
+        self._joined[unique_id] = _Wait(queue, now, predicted)
         self._learner(queue).on_join(now, queue)
 
     def _leave(self, event: Event) -> None:
         queue, unique_id = event.get("Queue"), event.get("Uniqueid")
         joined = self._joined.pop(unique_id, None)
         if joined is not None and queue in self._queues:
-            self._left[unique_id] = (queue, joined[1], self._clock())
+            self._left[unique_id] = (joined, self._clock())
 
     def _abandon(self, event: Event) -> None:
         self._waited(event, abandoned=True)
@@ -165,13 +188,14 @@ class Experience:
         now = self._clock()
         joined = self._joined.pop(unique_id, None)
         left = self._left.pop(unique_id, None)
+        predicted = None
         if left is not None:
-            seconds = left[2] - left[1]
+            seconds, predicted = left[1] - left[0].since, left[0].predicted
         elif joined is not None:
-            seconds = now - joined[1]
+            seconds, predicted = now - joined.since, joined.predicted
         else:
             seconds = _seconds(event.get("HoldTime"))
-        self._learner(queue).on_wait(now, seconds, abandoned, queue)
+        self._learner(queue).on_wait(now, seconds, abandoned, queue, predicted)
 
     def _connect(self, event: Event) -> None:
         queue, unique_id, agent = event.get("Queue"), event.get("Uniqueid"), event.get("MemberName")

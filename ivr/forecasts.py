@@ -12,7 +12,16 @@ from incident.settings import WaitingSettings
 from ivr.agents import Agents
 from ivr.experience import Experience
 from ivr.lineup import Lineup
-from ivr.predictor import OtherQueue, Prediction, Promise, QueueState, Rates, predict, promise
+from ivr.predictor import (
+    OtherQueue,
+    Prediction,
+    Promise,
+    QueueState,
+    Rates,
+    predict,
+    predict_served,
+    promise,
+)
 from ivr.served import Incidents
 
 FRESH_SECONDS: Final = 2.0
@@ -64,6 +73,7 @@ class Forecasts:
         self._known: dict[tuple[str, int], tuple[float, Prediction | None]] = {}
         incidents.on_change(self._served)
         self._served()
+        experience.compare(self._predict_served)
 
     def for_newcomer(self, queue: str) -> Forecast | None:
         """Of somebody who would join the line now. None for a queue that is not served."""
@@ -121,6 +131,9 @@ class Forecasts:
 
     def _predict(self, queue: str, ahead: int) -> Prediction | None:
         return predict(self._state(queue, ahead), self._rates(queue))
+
+    def _predict_served(self, queue: str, ahead: int) -> Prediction | None:
+        return predict_served(self._state(queue, ahead), self._rates(queue))
 
     def _rates(self, queue: str) -> Rates:
         incident, now = self._queues[queue][0], self._clock()

@@ -154,6 +154,7 @@ class _Material:
         self._live = live
         self._sounds = sounds
         self._formats = formats
+        self._there: set[Path] = set()
         self._data: dict[tuple[Path, str], bytes] = {}
 
     def formats(self, parts: tuple[Path, ...]) -> tuple[Codec, ...]:
@@ -167,10 +168,12 @@ class _Material:
             (self._sounds if part.startswith("digits/") else self._live) / language / part
             for part in parts
         )
-        for codec in self._formats:
-            for part in found:
-                if not _with(part, codec).is_file():
-                    raise _Lacking(f"{_with(part, codec)} is not there")
+        for part in found:
+            if part not in self._there:
+                for codec in self._formats:
+                    if not _with(part, codec).is_file():
+                        raise _Lacking(f"{_with(part, codec)} is not there")
+                self._there.add(part)
         return found
 
     def plain(self, language: str) -> dict[str, tuple[Path, ...]]:
@@ -181,15 +184,19 @@ class _Material:
         """Changes with what is spoken: prompts are filed under the hash of their text, and core
         sounds in a folder named by their content."""
         digest = hashlib.sha256(f"{_LAYOUT} {' '.join(self._formats)}\n".encode())
+        real: dict[Path, str] = {}
         for language, folders in sorted(recipes.items()):
             for folder, parts in sorted(folders.items()):
-                real = []
                 for part in parts:
-                    for codec in self.formats((part,)):
-                        file = _with(part, codec)
-                        real.append(f"{file.resolve()} {file.stat().st_size}")
-                digest.update(f"{language} {folder} {' '.join(real)}\n".encode())
+                    if part not in real:
+                        real[part] = self._identity(part)
+                known = " ".join(real[part] for part in parts)
+                digest.update(f"{language} {folder} {known}\n".encode())
         return digest.hexdigest()[:16]
+
+    def _identity(self, part: Path) -> str:
+        files = [_with(part, codec) for codec in self.formats((part,))]
+        return " ".join(f"{file.resolve()} {file.stat().st_size}" for file in files)
 
     def read(self, part: Path, codec: Codec) -> bytes:
         known = self._data.get((part, codec))

@@ -20,9 +20,10 @@ from ivr.experience import SETTLED_SECONDS, Experience
 from ivr.forecasts import Forecasts
 from ivr.journal import Journal
 from ivr.lineup import Lineup
-from ivr.predictor import Learner, Promise
+from ivr.predictor import STEPS, Learner, Promise
 from ivr.served import Incidents
 from pbx.ami import AmiClient, Event, OutcomeUnknown, Refused
+from pbx.prompts import waits
 from tests.ivr_talk import Published
 
 EN, ES = "northwind-en", "northwind-es"
@@ -212,6 +213,26 @@ def test_a_call_in_progress_is_known_until_it_ends(floor: Floor) -> None:
     assert floor.experience.serving("northwind") == ()
 
 
+def test_predictions_are_held_against_what_came_of_them(floor: Floor) -> None:
+    def scatter() -> object:
+        queues = floor.experience.of("northwind").to_dict()["queues"]
+        assert isinstance(queues, dict)
+        return queues[EN]["scatter"][0]
+
+    floor.agent("1001")
+    floor.caller("n1-1.1")
+    floor.hear("QueueCallerJoin", "n1-1.2", Channel="Local/x@kept-far-00000001;1")
+    for _ in range(40):
+        floor.clock.now += 20
+        floor.forecasts.watch()
+    floor.hear("QueueCallerLeave", "n1-1.2")
+    floor.hear("AgentConnect", "n1-1.2", MemberName="1001")
+    assert scatter() == 0
+    floor.hear("QueueCallerLeave", "n1-1.1")
+    floor.hear("AgentConnect", "n1-1.1", MemberName="1001")
+    assert scatter() == 1
+
+
 # Forecasts
 
 
@@ -307,6 +328,10 @@ def test_each_part_can_be_switched_off(
 
 
 # What callers hear
+
+
+def test_whatever_may_be_promised_can_be_spoken() -> None:
+    assert waits.STEPS == STEPS
 
 
 def first_words(floor: Floor, unique_id: str) -> Promise:
