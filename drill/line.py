@@ -20,6 +20,9 @@ from pbx.ami import AmiClient, AmiError, Event
 AGENT_SOUND: Final = "A"
 RING_MS: Final = 20000
 KEY_MS: Final = 100
+PAUSE: Final = 0.9
+"""Seconds without a sound after which a caller takes it to be the own turn."""
+LOOK: Final = 0.25
 _PORT: Final = re.compile(r":([0-9]+)$")
 
 
@@ -60,7 +63,8 @@ class Line:
 
 class Lines:
     """Every line of a drill. ``keys``: manager sessions for pressing keys, one key at a time each
-    (Asterisk holds a session for as long as a key is down)."""
+    (Asterisk holds a session for as long as a key is down); ``quiet``: for how many seconds nothing
+    has been heard on a line."""
 
     def __init__(
         self,
@@ -70,11 +74,13 @@ class Lines:
         trunk: str = "pbx",
         on_answer: Callable[[Line], None] = lambda _line: None,
         on_over: Callable[[Line], None] = lambda _line: None,
+        quiet: Callable[[Line], float] = lambda _line: 0.0,
     ) -> None:
         self._ami = ami
         self._trunk = trunk
         self._on_answer = on_answer
         self._on_over = on_over
+        self._quiet = quiet
         self._open: dict[str, Line] = {}
         self._fingers: asyncio.Queue[AmiClient] = asyncio.Queue()
         for each in keys:
@@ -111,6 +117,17 @@ class Lines:
         except AmiError:
             self._end(line, 0)
         return line
+
+    async def asked(self, line: Line, seconds: float) -> bool:
+        """Wait until the other side has stopped speaking, as it does for an answer, ``seconds`` at
+        most; not on a line that is over or has an agent. Whether the line is over."""
+        ends = time.monotonic() + seconds
+        while not line.over.is_set() and not line.agent.is_set():
+            left = ends - time.monotonic()
+            if left <= 0 or self._quiet(line) >= PAUSE:
+                break
+            await asyncio.sleep(min(LOOK, left))
+        return line.over.is_set()
 
     async def press(self, line: Line, key: str) -> None:
         """Press one key, unless the line is over."""

@@ -60,6 +60,10 @@ class Ears:
             self._note(port, last, at)
             self._last[port] = at
 
+    def quiet(self, port: int, at: float) -> float:
+        """For how many seconds nothing has been heard on a line; 0 where nobody listens."""
+        return max(0.0, at - self._last.get(port, at))
+
     def end(self, port: int, at: float) -> list[Gap]:
         """The line is over: its gaps, in order."""
         last = self._last.pop(port, None)

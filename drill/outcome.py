@@ -91,6 +91,10 @@ def figures_of(seen: Evidence) -> Figures:
         wrong=sum(promises),
         silences=None if seen.gaps is None else tuple(_silences(seen, seen.gaps)),
         dialled_twice=too_often(seen.rings),
+        misnoted=sum(
+            story.line.answered_at is not None and _misnoted(story, noted.get(story.line.id))
+            for story in seen.stories
+        ),
         left_open=seen.left_open,
         outcomes=dict(Counter(note.outcome or "in progress" for note in seen.books.calls)),
         uses=seen.uses,
@@ -107,6 +111,11 @@ def _matched(seen: Evidence) -> Iterator[tuple[Story, Noted]]:
             nearest = min(notes, key=lambda note: abs(note.started_at - at))
             if abs(nearest.started_at - at) <= _SAME_CALL:
                 yield story, nearest
+
+
+def _misnoted(story: Story, note: Noted | None) -> bool:
+    spoke = (CallOutcome.AGENT, CallOutcome.OUTSOURCED)
+    return note is None or (story.end is End.AGENT and note.outcome not in spoke)
 
 
 def _explained(place: Kept) -> bool:

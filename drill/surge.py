@@ -102,6 +102,7 @@ class Surge:
         self._began = time.time()
         self._what = "watching the idle machine"
         self._late = 0.0
+        self._listens = False
 
     async def run(self, stop: asyncio.Event) -> Figures:
         """Until every call and call-back has ended and the machine was watched for a while.
@@ -117,6 +118,7 @@ class Surge:
             self._called_back = CalledBack(scene.public)
             stack.callback(self._called_back.close)
             listener = self._listener(stack)
+            self._listens = listener is not None
             sampler = asyncio.create_task(self._sample(), name="drill:sampler")
             try:
                 await _until(stop, influx.quiet_before)
@@ -175,6 +177,12 @@ class Surge:
     def _answered(self, line: Line) -> None:
         with self._lock:
             self._ears.begin(line.port, line.answered_at or time.time())
+
+    def _quiet(self, line: Line) -> float:
+        if not self._listens:
+            return 0.0
+        with self._lock:
+            return self._ears.quiet(line.port, time.time())
 
     def _over(self, line: Line) -> None:
         with self._lock:

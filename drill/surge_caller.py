@@ -12,10 +12,13 @@ from drill.line import Line, Lines
 
 TALK_LIMIT: Final = 900.0
 """Seconds after which a caller ends a talk with an agent that nobody else ends."""
-ACCEPT_EVERY: Final = 5.0
+BEGIN: Final = 1.0
+"""Seconds of listening before any key."""
+ACCEPT_EVERY: Final = 8.0
 ACCEPT_TRIES: Final = 10
-"""A caller who wants to be called back presses 1 now and then until the other side says goodbye:
-for the offer, for "is this your number?", and again for a key that was not heard."""
+"""A caller who wants to be called back presses 1 whenever the other side waits for an answer, and
+at the latest after so many seconds, until it says goodbye: for the offer, for "is this your
+number?", for "as soon as possible?", and again for a key that was not heard."""
 
 
 class Phase(StrEnum):
@@ -108,7 +111,7 @@ class Behaviour:
             return End.REFUSED
         self._enter(Phase.MENU)
         for seconds, key in character.keys:
-            if await line.until(line.over, seconds):
+            if await self._turn(seconds):
                 return End.DROPPED
             await self._lines.press(line, key)
         if not character.agent:
@@ -125,7 +128,8 @@ class Behaviour:
                 if line.over.is_set():
                     break
                 await self._lines.press(line, "1")
-                if await line.until(line.agent, ACCEPT_EVERY):
+                await self._turn(ACCEPT_EVERY)
+                if line.agent.is_set():
                     break
             if line.over.is_set() and not line.agent.is_set():
                 return End.CALLED_BACK
@@ -134,3 +138,8 @@ class Behaviour:
             await line.until(line.over, TALK_LIMIT)
             return End.AGENT
         return End.DROPPED if line.over.is_set() else End.GAVE_UP
+
+    async def _turn(self, seconds: float) -> bool:
+        """Until this caller wants to press, or is waited for; whether the line is over."""
+        await self._line.until(self._line.over, min(BEGIN, seconds))
+        return await self._lines.asked(self._line, seconds - BEGIN)

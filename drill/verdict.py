@@ -40,7 +40,9 @@ class Figures:
     ``promised``: callers who were told how long it would take and whose wait is known;
     ``wrong``: of these, who waited longer. ``silences``: None when nobody listened.
     ``dialled_twice``: people called during a call, or again after an agent had spoken with them.
-    ``left_open``: calls that the PBX still had when everybody had hung up.
+    ``misnoted``: answered calls that are not in the books, or are noted as something else although
+    the caller spoke with an agent. ``left_open``: calls that the PBX still had when everybody had
+    hung up.
     """
 
     planned: int
@@ -65,6 +67,7 @@ class Figures:
     wrong: int
     silences: tuple[Silence, ...] | None
     dialled_twice: int
+    misnoted: int
     left_open: int
     outcomes: Mapping[str, int] = field(default_factory=dict)
     uses: Mapping[str, Use] = field(default_factory=dict)
@@ -199,6 +202,11 @@ def _failures(figures: Figures) -> Iterator[Reason]:
             "See the call-backs' rows in the store: which state, how many tries.",
         ),
         ("people dialled twice", figures.dialled_twice, "This must never happen: stop using it."),
+        (
+            "calls noted wrongly",
+            figures.misnoted,
+            "The evidence would be wrong: compare the calls' rows with asterisk/log/queue_log.",
+        ),
         (
             "calls left open in the PBX",
             figures.left_open,

@@ -58,6 +58,14 @@ def test_a_port_that_is_used_again_begins_anew() -> None:
     assert book.end(PORT, 21) == []
 
 
+def test_how_long_a_line_is_quiet() -> None:
+    book = Ears(2.0)
+    book.begin(PORT, 10)
+    book.sound(PORT, 11)
+    assert book.quiet(PORT, 11.5) == 0.5
+    assert book.quiet(PORT + 2, 11.5) == 0
+
+
 @pytest.mark.parametrize("silence", [b"\xff", b"\x7f", b"\xfe", b"\x7e"])
 def test_silence_and_the_faintest_noise_are_no_sound(silence: bytes) -> None:
     assert not is_sound(silence * 160)

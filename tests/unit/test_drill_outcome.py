@@ -197,6 +197,16 @@ def test_each_call_of_a_caller_has_its_own_row() -> None:
     assert (figures.promised, figures.wrong) == (2, 1)
 
 
+@pytest.mark.parametrize(
+    ("outcome", "wrong"),
+    [("agent", 0), ("outsourced", 0), ("abandoned_waiting", 1), (None, 1)],
+)
+def test_who_spoke_with_an_agent_has_to_be_noted_so(outcome: str | None, wrong: int) -> None:
+    calls = () if outcome is None else (noted(A, outcome),)
+    figures = count(story(A, End.AGENT, agent=True), story(B, End.REFUSED, agent=True), calls=calls)
+    assert figures.misnoted == wrong
+
+
 def test_silences_are_told_with_their_place() -> None:
     figures = count(story(A, End.AGENT, agent=True), gaps={A: [Gap(BEGAN + 6, 3.0)]})
     assert figures.silences == (Silence("waiting", at=6.0, into=6.0, seconds=3.0),)

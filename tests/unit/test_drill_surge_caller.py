@@ -267,6 +267,21 @@ async def test_an_offer_that_is_not_heard_leads_back_to_waiting(
     assert network.pressed == ["1", "0", "1", "1", "1"]
 
 
+async def test_a_caller_presses_as_soon_as_the_other_side_waits(network: Network) -> None:
+    ami = cast(AmiClient, network)
+    quiet = 0.0
+    lines = Lines(ami, [ami], quiet=lambda _line: quiet)
+    line = await lines.place("18005550199", CALLER.number)
+    asked = asyncio.create_task(lines.asked(line, 60), name="test:asked")
+    await asyncio.sleep(0)
+    assert not asked.done()
+    quiet = 1.0
+    assert not await asked
+    network.end()
+    quiet = 0.0
+    assert await lines.asked(line, 60)
+
+
 async def test_a_key_on_a_line_that_ends_is_no_fault(network: Network, lines: Lines) -> None:
     def gone(_key: str) -> None:
         raise Refused("PlayDTMF", "Channel not found")

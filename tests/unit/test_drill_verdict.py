@@ -44,6 +44,7 @@ GOOD = Figures(
     wrong=2,
     silences=(),
     dialled_twice=0,
+    misnoted=0,
     left_open=0,
     uses=dict.fromkeys(OURS, CALM),
 )
@@ -72,6 +73,7 @@ def test_good_figures_are_ready() -> None:
         ({"dropped": 1}, "dropped calls"),
         ({"lost": 1}, "call-backs neither kept nor explained"),
         ({"dialled_twice": 1}, "people dialled twice"),
+        ({"misnoted": 1}, "calls noted wrongly"),
         ({"left_open": 1}, "calls left open in the PBX"),
         ({"silences": None}, "silence"),
         ({"silences": (Silence("menu", 10, 4, 2.5),)}, "silences over 2 s"),
