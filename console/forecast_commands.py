@@ -86,7 +86,9 @@ def plan(
         ),
     ] = None,
     *,
-    people: Annotated[Text, _option("How many people are to be notified.", _PEOPLE)] = None,
+    people: Annotated[
+        Text, _option("How many people are to be notified.", _PEOPLE, metavar="N")
+    ] = None,
     incident: Annotated[
         Path | None,
         typer.Option(
@@ -99,30 +101,43 @@ def plan(
     letters_from: Annotated[
         Text, _option("First mailing day (default: the next working day).", _PEOPLE, metavar="DATE")
     ] = None,
-    letters_days: Annotated[Text, _option("Mailing days, Mondays to Fridays (3).", _PEOPLE)] = None,
-    days: Annotated[Text, _option("Days to look ahead (28 or more).", _PEOPLE)] = None,
+    letters_days: Annotated[
+        Text, _option("Mailing days, Mondays to Fridays (3).", _PEOPLE, metavar="N")
+    ] = None,
+    days: Annotated[Text, _option("Days to look ahead (28 or more).", _PEOPLE, metavar="N")] = None,
     languages: Annotated[
         Text, _option("Shares, for example en=87%,es=13%.", _PEOPLE, metavar="SHARES")
     ] = None,
     peak_share: Annotated[
-        Text, _option("Calls on the busiest day, of the people (0.9 %).", _CALLERS)
+        Text, _option("Calls on the busiest day, of the people (0.9 %).", _CALLERS, metavar="SHARE")
     ] = None,
     response: Annotated[
-        Text, _option("Calls in all, of the people; instead of --peak-share.", _CALLERS)
+        Text,
+        _option("Calls in all, of the people; instead of --peak-share.", _CALLERS, metavar="SHARE"),
     ] = None,
-    decay_days: Annotated[Text, _option("Mean days from letter to call (3).", _CALLERS)] = None,
+    decay_days: Annotated[
+        Text, _option("Mean days from letter to call (3).", _CALLERS, metavar="DAYS")
+    ] = None,
     uncertainty: Annotated[
-        Text, _option("How unsure the volume is, as a standard deviation (0.6).", _CALLERS)
+        Text,
+        _option(
+            "How unsure the volume is, as a standard deviation (0.6).", _CALLERS, metavar="NUMBER"
+        ),
     ] = None,
-    self_service: Annotated[Text, _option("Share that needs no agent (40 %).", _CALLERS)] = None,
+    self_service: Annotated[
+        Text, _option("Share that needs no agent (40 %).", _CALLERS, metavar="SHARE")
+    ] = None,
     patience_seconds: Annotated[
-        Text, _option("Mean wait until hanging up (180).", _CALLERS)
+        Text, _option("Mean wait until hanging up (180).", _CALLERS, metavar="SECONDS")
     ] = None,
     redial_share: Annotated[
-        Text, _option("Of those who hang up, who call again (50 %).", _CALLERS)
+        Text, _option("Of those who hang up, who call again (50 %).", _CALLERS, metavar="SHARE")
     ] = None,
     call_back_share: Annotated[
-        Text, _option("Of those who wait a minute, who choose a call-back (37 %).", _CALLERS)
+        Text,
+        _option(
+            "Of those who wait a minute, who choose a call-back (37 %).", _CALLERS, metavar="SHARE"
+        ),
     ] = None,
     agents: Annotated[
         Text, _option("What happens with so many agents.", _AGENTS, metavar="N")
@@ -130,19 +145,30 @@ def plan(
     service_level: Annotated[
         Text, _option("Per cent within seconds (80/30).", _AGENTS, metavar="80/30")
     ] = None,
-    mean_wait: Annotated[Text, _option("Instead: at most so many seconds.", _AGENTS)] = None,
-    abandonment: Annotated[Text, _option("Instead: at most so many hang up.", _AGENTS)] = None,
+    mean_wait: Annotated[
+        Text, _option("Instead: at most so many seconds.", _AGENTS, metavar="SECONDS")
+    ] = None,
+    abandonment: Annotated[
+        Text, _option("Instead: at most so many hang up.", _AGENTS, metavar="SHARE")
+    ] = None,
     handle_seconds: Annotated[
-        Text, _option("An agent's time for a call, record included (300).", _AGENTS)
+        Text,
+        _option("An agent's time for a call, record included (300).", _AGENTS, metavar="SECONDS"),
     ] = None,
     shrinkage: Annotated[
-        Text, _option("Share of paid time away from calls (30 %).", _AGENTS)
+        Text, _option("Share of paid time away from calls (30 %).", _AGENTS, metavar="SHARE")
     ] = None,
-    call_people: Annotated[Text, _option("People to call as well (all).", _NOTICE)] = None,
+    call_people: Annotated[
+        Text, _option("People to call as well (all).", _NOTICE, metavar="N")
+    ] = None,
     calls_from: Annotated[Text, _option("First day of calls.", _NOTICE, metavar="DATE")] = None,
-    calls_per_day: Annotated[Text, _option("Calls placed a day at most.", _NOTICE)] = None,
-    notice_agents: Annotated[Text, _option("Agents for notice calls.", _NOTICE)] = None,
-    notice_lines: Annotated[Text, _option("Lines for notice calls.", _NOTICE)] = None,
+    calls_per_day: Annotated[
+        Text, _option("Calls placed a day at most.", _NOTICE, metavar="N")
+    ] = None,
+    notice_agents: Annotated[
+        Text, _option("Agents for notice calls.", _NOTICE, metavar="N")
+    ] = None,
+    notice_lines: Annotated[Text, _option("Lines for notice calls.", _NOTICE, metavar="N")] = None,
     actual: Annotated[
         Path | None,
         typer.Option(
@@ -165,13 +191,14 @@ def plan(
         Path | None, _option("Draw plots (SVG and PNG) into this folder.", _OUTPUT)
     ] = None,
     assumptions: Annotated[
-        bool, _option("Print all assumptions as a scenario file, and stop.", _OUTPUT)
+        bool,
+        _option("Print all assumptions as a scenario file, and stop.", _OUTPUT, "--assumptions"),
     ] = False,
 ) -> None:
     """Forecast calls, agents and lines by quarter hour from the people to notify.
 
-    Only --people is needed: breachline plan --people 814000. What happens with 60 agents:
-    --agents 60. After the first hours: --actual counts.csv.
+    Only --people is needed, for example --people 814000. --agents 60 shows what happens with 60
+    agents; --actual counts.csv corrects the forecast by the first hours.
     """
     options = dict(locals())
     try:
@@ -302,7 +329,7 @@ def _words(
 ) -> Iterator[str]:
     if correction is not None:
         yield from correction_words(correction)
-    yield from in_words(forecast, days)
+    yield from in_words(forecast, days, correction)
     last = max(forecast.ground.delivered(forecast.belief.shift))
     yield f"The last letters arrive by {long_day(last)} {last.year}."
     if incident is not None:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from ivr.staffing.correct import Correction
-from ivr.staffing.days import DaySummary, lines_in, lines_out, rota, summaries, total_agents
+from ivr.staffing.days import DaySummary, lines_in, rota, summaries, total_agents
 from ivr.staffing.forecast import Forecast
 from ivr.staffing.write import plain
 
@@ -43,7 +43,7 @@ def quarter_rows(forecast: Forecast, seen: dict[int, float] | None = None) -> li
             "lines_inbound": lines_in(forecast, i),
             "notice_calls": forecast.notice_calls[i],
             "notice_agents": forecast.notice_agents(i),
-            "notice_lines": lines_out(forecast, i),
+            "notice_lines": forecast.notice_lines(i),
         }
         for language, points in forecast.languages.items():
             row[f"calls_{language}"] = points[i].calls

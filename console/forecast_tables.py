@@ -25,6 +25,10 @@ def between(low: float, high: float) -> str:
     return f"{number(low)}–{number(high)}"
 
 
+def many(value: int, what: str) -> str:
+    return f"{value:,} {what}" if value != 1 else f"1 {what.removesuffix('s')}"
+
+
 def long_day(day: date) -> str:
     return f"{day:%A} {day.day} {day:%B}"
 
@@ -55,23 +59,30 @@ def ranked(title: str, headings: Sequence[str], rows: Iterable[Sequence[object]]
     return built
 
 
-def in_words(forecast: Forecast, days: Sequence[DaySummary]) -> Iterator[str]:
+def in_words(
+    forecast: Forecast, days: Sequence[DaySummary], correction: Correction | None = None
+) -> Iterator[str]:
     """What matters, a sentence each."""
     scenario = forecast.scenario
-    busiest = max(days, key=lambda each: each.calls)
+    values = {
+        each.day: correction.day(each.day) if correction else (each.calls, each.low, each.high)
+        for each in days
+    }
     staffed = max(days, key=lambda each: each.agents)
-    total = sum(each.calls for each in days)
+    total = sum(calls for calls, _, _ in values.values())
+    busiest = max(days, key=lambda each: values[each.day][0]).day
+    calls, low, high = values[busiest]
     yield (
         f"Expect {number(total)} calls from {scenario.people:,} people until "
-        f"{long_day(days[-1].day)}; the busiest day is {long_day(busiest.day)} with "
-        f"{number(busiest.calls)} ({between(busiest.low, busiest.high)} in 80 of 100 cases)."
+        f"{long_day(days[-1].day)} {days[-1].day.year}; the busiest day is {long_day(busiest)} "
+        f"with {number(calls)} ({between(low, high)} in 80 of 100 cases)."
     )
     at = forecast.ground.quarters[staffed.peak].start
     yield (
-        f"For {scenario.target.target()}: {staffed.agents} agents on {long_day(staffed.day)} "
-        f"at {at:%H:%M} ({staffed.agents_low}–{staffed.agents_high}), {staffed.rota} on the rota "
-        f"with {scenario.service.shrinkage:.0%} shrinkage; "
-        f"{max(each.lines for each in days)} inbound lines."
+        f"For {scenario.target.target()}: {many(staffed.agents, 'agents')} on "
+        f"{long_day(staffed.day)} at {at:%H:%M} ({staffed.agents_low:,}–{staffed.agents_high:,}), "
+        f"{staffed.rota:,} on the rota with {scenario.service.shrinkage:.0%} shrinkage; "
+        f"{many(max(each.lines for each in days), 'inbound lines')}."
     )
     if scenario.agents is not None:
         yield _with_agents(forecast, days)
@@ -84,10 +95,10 @@ def _with_agents(forecast: Forecast, days: Sequence[DaySummary]) -> str:
     target = forecast.scenario.target.target()
     within = target.seconds if target.kind == "answered" else 30
     return (
-        f"With {forecast.scenario.agents} agents: on {long_day(worst.day)} {worst.answered:.0%} "
-        f"are answered within {within:g} s, the mean wait is {seconds(worst.mean_wait)}, "
-        f"{worst.abandoned:.0%} hang up, {number(worst.redials)} calls are redials and "
-        f"{number(worst.kept)} callers choose a call-back."
+        f"With {many(forecast.scenario.agents or 0, 'agents')}: on {long_day(worst.day)} "
+        f"{worst.answered:.0%} are answered within {within:g} s, the mean wait is "
+        f"{seconds(worst.mean_wait)}, {worst.abandoned:.0%} hang up, {number(worst.redials)} calls "
+        f"are redials and {number(worst.kept)} callers choose a call-back."
     )
 
 
@@ -107,8 +118,8 @@ def _notices(forecast: Forecast, days: Sequence[DaySummary]) -> Iterator[str]:
     else:
         yield (
             f"Notice calls: the last on {long_day(forecast.finish)} {forecast.finish.year}; "
-            f"{number(reached)} of {people:,} people are reached; at most {agents} agents and "
-            f"{lines} lines are busy with them."
+            f"{number(reached)} of {people:,} people are reached; at most "
+            f"{many(agents, 'agents')} and {many(lines, 'lines')} are busy with them."
         )
 
 
@@ -247,7 +258,7 @@ def correction_words(correction: Correction) -> Iterator[str]:
     change = "as before" if new.agents == old.agents else f"instead of {old.agents}"
     yield (
         f"{start}; expect {number(calls)} calls on {long_day(day)} ({between(low, high)}), "
-        f"{new.agents} agents at the peak {change} ({new.agents_low}–{new.agents_high})."
+        f"{many(new.agents, 'agents')} at the peak ({new.agents_low}–{new.agents_high}), {change}."
     )
     shift = after.belief.shift
     if shift:
@@ -277,7 +288,7 @@ def correction_table(correction: Correction) -> Table:
                 number(old.calls),
                 between(old.low, old.high),
                 number(calls),
-                between(low, high),
+                between(low, high) if low < high else "",
                 old.agents,
                 new.agents,
             ]

@@ -36,7 +36,8 @@ _STYLE: Any = {
     "axes.grid.axis": "y",
     "grid.color": "#dddddd",
     "axes.axisbelow": True,
-    "legend.frameon": False,
+    "legend.framealpha": 0.85,
+    "legend.edgecolor": "none",
     "svg.hashsalt": "breachline",
     "savefig.dpi": 120,
 }
@@ -334,23 +335,28 @@ def _waits(new_figure: Callable[[], Figure], forecast: Forecast, day: date) -> F
     above.set_ylim(0, max(10.0, 1.15 * max(waits)))
     right = above.twinx()
     right.grid(visible=False)
-    lost = [
-        100 * forecast.shown[i].abandoned / forecast.shown[i].to_agents
-        if forecast.shown[i].to_agents
-        else 0.0
-        for i in indexes
-    ]
-    label = "hang up waiting (right)"
-    right.stairs(lost, edges, color=_RED, linewidth=1.8, linestyle="--", label=label, baseline=None)
+    target = forecast.scenario.target.target()
+    within = target.seconds if target.kind == "answered" else 30.0
+    points = [forecast.shown[i] for i in indexes]
+    in_time = [100 * point.answered_in_time for point in points]
+    lost = [100 * p.abandoned / p.to_agents if p.to_agents else 0.0 for p in points]
+    for values, colour, line, label in (
+        (in_time, _GREEN, "-.", f"answered within {within:g} s (right)"),
+        (lost, _RED, "--", "hang up waiting (right)"),
+    ):
+        right.stairs(
+            values, edges, color=colour, linewidth=1.8, linestyle=line, label=label, baseline=None
+        )
     right.set_ylabel("per cent of callers")
-    right.set_ylim(0, max(5.0, 1.15 * max(lost)))
+    right.set_ylim(0, 105)
     right.spines["right"].set_visible(True)
     _hours(above, forecast, starts)
     there = forecast.scenario.agents
     what = "the agents that the target takes" if there is None else f"{there} agents"
     above.set_title(f"Waits with {what}, {_day_text(day)}")
     figure_lines = [*above.get_legend_handles_labels()[0], *right.get_legend_handles_labels()[0]]
-    above.legend(figure_lines, [str(line.get_label()) for line in figure_lines], loc="upper right")
+    # On the right axes, which are drawn last: no line crosses the words.
+    right.legend(figure_lines, [str(line.get_label()) for line in figure_lines], loc="center right")
     _choice(below, forecast, max(indexes, key=lambda i: forecast.points[i].to_agents))
     return figure
 
@@ -360,9 +366,9 @@ def _choice(axes: Axes, forecast: Forecast, index: int) -> None:
     point, target = forecast.points[index], forecast.scenario.target.target()
     service = forecast.scenario.service
     within = target.seconds if target.kind == "answered" else 30.0
-    rates = Rates(
-        point.to_agents / SECONDS, 1 / service.handle_seconds, 1 / service.patience_seconds
-    )
+    # Callers and call-backs that are due.
+    work = point.to_agents + point.called_back - point.kept
+    rates = Rates(work / SECONDS, 1 / service.handle_seconds, 1 / service.patience_seconds)
     spread = max(5, round(point.agents * 0.4))
     numbers = range(max(1, point.agents - spread), point.agents + spread // 2 + 2)
     in_time = [100 * answered_within(rates, n, within) for n in numbers]
@@ -376,7 +382,7 @@ def _choice(axes: Axes, forecast: Forecast, index: int) -> None:
     axes.set_ylim(0, 102)
     axes.set_xlim(numbers[0], numbers[-1])
     axes.set_title(
-        f"The choice at {start:%H:%M}: {point.to_agents:,.0f} callers want an agent, "
+        f"The choice at {start:%H:%M}: {work:,.0f} calls and call-backs for agents, "
         f"{service.handle_seconds:g} s each"
     )
     axes.legend(loc="center right")

@@ -101,7 +101,7 @@ def _summary(forecast: Forecast, day: date) -> DaySummary:
         notice_calls=sum(each.placed for each in notices),
         reached=sum(each.reached for each in notices),
         notice_agents=max(forecast.notice_agents(i) for i in indexes),
-        notice_lines=max(lines_out(forecast, i) for i in indexes),
+        notice_lines=max(forecast.notice_lines(i) for i in indexes),
     )
 
 
@@ -134,11 +134,6 @@ def _scaled(forecast: Forecast, index: int, factor: float) -> int:
 def lines_in(forecast: Forecast, index: int, factor: float = 1.0) -> int:
     """Inbound lines in a quarter, if calls were ``factor`` times the forecast."""
     return _lines(forecast.shown[index].lines * factor)
-
-
-def lines_out(forecast: Forecast, index: int) -> int:
-    """Lines for notice calls in a quarter."""
-    return _lines(forecast.notice_lines(index))
 
 
 def _lines(load: float) -> int:

@@ -32,7 +32,7 @@ Floats = NDArray[np.float64]
 _NEGLIGIBLE: Final = 45.0
 """Terms below exp(-45) of the largest are left out: 3e-20, under what a double can tell."""
 _MOST_TERMS: Final = 4_000_000
-_LEGENDRE: Final = np.polynomial.legendre.leggauss(96)
+_LEGENDRE: Final = np.polynomial.legendre.leggauss(64)
 _NODES: Final[Floats] = np.asarray(_LEGENDRE[0], dtype=float)
 _WEIGHTS: Final[Floats] = np.asarray(_LEGENDRE[1], dtype=float)
 
@@ -206,9 +206,10 @@ class _Density:
         top = self._log(mode)
         first = self._fallen(mode, 0.0, top)
         last = self._fallen(mode, min(until, self._far(mode)), top)
-        half = (last - first) / 2
-        x = first + half * (_NODES + 1)
-        values = np.exp(self.log(x) - top) * _WEIGHTS * half
+        # Apart at the mode: on either side the density has a tail of its own.
+        x = np.concatenate([_between(first, mode), _between(mode, last)])
+        widths = np.repeat([(mode - first) / 2, (last - mode) / 2], len(_WEIGHTS))
+        values = np.exp(self.log(x) - top) * np.tile(_WEIGHTS, 2) * widths
         return float(values @ np.exp(-self.patience * x)), float(values.sum()), top
 
     def _far(self, mode: float) -> float:
@@ -231,3 +232,8 @@ class _Density:
             else:
                 outside = middle
         return outside
+
+
+def _between(first: float, last: float) -> Floats:
+    """The nodes of Gauss and Legendre from ``first`` to ``last``."""
+    return first + (last - first) / 2 * (_NODES + 1)

@@ -17,14 +17,14 @@ from typing import Final
 from ivr.staffing.erlang_a import Rates, answered_within, performance, still_waiting
 from ivr.staffing.quarters import SECONDS, Quarter
 from ivr.staffing.scenario import Scenario
-from ivr.staffing.target import Target, agents_needed, by_square_root
+from ivr.staffing.target import OutOfReach, Target, agents_needed, by_square_root
 
 _AFTER_OPENING: Final = 16
 """Quarter hours after an opening over which come the calls that closed hours have put off, many
 at first and fewer from quarter to quarter."""
 _DIAL_SECONDS: Final = 25.0
 _ROUNDS: Final = 40
-_MOST_AGENTS: Final = 200_000
+_MOST_AGENTS: Final = 50_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,7 +185,13 @@ class Flow:
 
     def _staff(self, first: float, due: float) -> tuple[int, _Settled]:
         """The fewest agents that keep the target once redials have settled."""
-        agents = agents_needed(self._rates(first + due), self._target)
+        rates = self._rates(first + due)
+        if rates.load > _MOST_AGENTS:
+            raise OutOfReach(
+                f"{rates.load:,.0f} agents would have to talk at once; more than {_MOST_AGENTS:,} "
+                "is beyond any hotline: are the people, the response and the call's length right?"
+            )
+        agents = agents_needed(rates, self._target)
         step = 1
         while True:
             now = self._settle(agents, first, due)

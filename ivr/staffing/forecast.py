@@ -155,9 +155,9 @@ class Forecast:
         """Agents busy with notice calls in a quarter."""
         return math.ceil(self.ground.capacity.agents(self.notice_calls[index] * 4) - 1e-9)
 
-    def notice_lines(self, index: int) -> float:
-        """Erlangs of notice calls in a quarter."""
-        return self.ground.capacity.lines(self.notice_calls[index] * 4)
+    def notice_lines(self, index: int) -> int:
+        """Lines busy with notice calls in a quarter."""
+        return math.ceil(self.ground.capacity.lines(self.notice_calls[index] * 4) - 1e-9)
 
     def range_of(self, indexes: Sequence[int]) -> tuple[float, float]:
         """The range for the calls of several quarters together."""

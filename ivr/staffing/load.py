@@ -69,7 +69,7 @@ def _words(problems: list[Problem], options: Mapping[str, str], document: Docume
             (o for w, o in options.items() if (problem.where + ".").startswith(w + ".")), None
         )
         if option is not None:
-            said.append(f"{option}: {problem.message}")
+            said.append(f"{option.strip()}: {problem.message}")
         elif document.positions:
             said.append(describe_problems(document.source, [problem]))
         else:

@@ -30,7 +30,7 @@ class Capacity(Protocol):
         """Agents (on average, a fraction allowed) whom so many calls an hour keep busy."""
 
     def lines(self, per_hour: float) -> float:
-        """Erlangs that so many calls an hour put on the trunk."""
+        """Lines (on average, a fraction allowed) that so many calls an hour take."""
 
 
 @dataclass(frozen=True, slots=True)

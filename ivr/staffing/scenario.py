@@ -21,7 +21,7 @@ from pydantic import (
 from incident.plan.hours import DAYS, Day, Hours
 from incident.plan.values import IsoDate, LanguageCode
 from ivr.staffing.target import Target
-from ivr.staffing.values import Count, Measure, Share, count
+from ivr.staffing.values import Count, Measure, Share, count, several
 
 LONGEST_DAYS: Final = 400
 _FIRST_YEAR, _LAST_YEAR = 2000, 2200
@@ -70,6 +70,7 @@ def whole(shares: dict[Key, float], what: str) -> dict[Key, float]:
 
 ADay = Annotated[IsoDate, AfterValidator(_a_day)]
 ByDay = Annotated[dict[ADay, Count], BeforeValidator(_by_day)]
+Pace = Annotated[Count, Field(ge=1)]
 Spread = Annotated[int, BeforeValidator(count), Field(ge=1, le=LONGEST_DAYS)]
 
 
@@ -104,9 +105,9 @@ class NoticeCalls(_Part):
 
     people: Count = 0
     first: ADay | None = None
-    per_day: Count | None = None
-    agents: Count | None = None
-    lines: Count | None = None
+    per_day: Pace | None = None
+    agents: Pace | None = None
+    lines: Pace | None = None
     answered: Share = 0.30
     attempts: Annotated[int, BeforeValidator(count), Field(ge=1, le=100)] = 3
     ring_seconds: Annotated[Measure, Field(ge=1, le=120)] = 22.0
@@ -127,8 +128,8 @@ class Response(_Part):
     ``closed``: how many call at an hour when no agent answers, relative to an open one.
     """
 
-    peak_share: Annotated[Share, Field(gt=0, le=0.2)] = 0.009
-    total: Annotated[Measure, Field(gt=0, le=20)] | None = None
+    peak_share: Annotated[Share, Field(ge=0.000001, le=0.2)] = 0.009
+    total: Annotated[float, BeforeValidator(several), Field(ge=0.000001, le=20)] | None = None
     delivery: dict[int, Share] = Field(
         default_factory=lambda: {2: 0.20, 3: 0.40, 4: 0.25, 5: 0.15}, min_length=1, max_length=60
     )
@@ -207,10 +208,10 @@ class CallBacks(_Part):
 class Goal(_Part):
     """One of: ``service_level`` within ``within_seconds``, ``mean_wait_seconds``, ``abandoned``."""
 
-    service_level: Annotated[Share, Field(gt=0, lt=1)] | None = None
+    service_level: Annotated[Share, Field(ge=0.01, le=0.999)] | None = None
     within_seconds: Annotated[Measure, Field(ge=1, le=3600)] = 30.0
-    mean_wait_seconds: Annotated[Measure, Field(gt=0, le=3600)] | None = None
-    abandoned: Annotated[Share, Field(gt=0, lt=1)] | None = None
+    mean_wait_seconds: Annotated[Measure, Field(ge=0.1, le=3600)] | None = None
+    abandoned: Annotated[Share, Field(ge=0.0001, le=0.99)] | None = None
 
     @model_validator(mode="after")
     def _one(self) -> Self:

@@ -41,6 +41,13 @@ def share(value: Any) -> float:
     return number
 
 
+def several(value: Any) -> float:
+    """A share that may be more than the whole: 5 %, 0.05, 150 %. Raises ValueError."""
+    text = str(value).strip()
+    number = _number(text.removesuffix("%").strip(), value, "a share; write 5 % or 0.05")
+    return number / 100 if text.endswith("%") else number
+
+
 def measure(value: Any) -> float:
     """A number, zero or more. Raises ValueError."""
     return _number(str(value).strip(), value, "a number, zero or more")

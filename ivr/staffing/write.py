@@ -12,7 +12,16 @@ from incident.plan.hours import Span
 from ivr.staffing.scenario import Scenario
 
 _SHARES = {
-    *("answered", "call_again", "peak_share", "late_share", "after_call", "closed", "abandoned"),
+    *(
+        "total",
+        "answered",
+        "call_again",
+        "peak_share",
+        "late_share",
+        "after_call",
+        "closed",
+        "abandoned",
+    ),
     *("self_service", "shrinkage", "share", "accepted", "unanswered", "service_level"),
 }
 
