@@ -25,7 +25,8 @@ class Stationary:
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """``name``: short enough for a table. ``world`` is made anew for each run (``seed``): rosters may be random."""
+    """``name``: short enough for a table. ``world`` is made anew for each run (``seed``): rosters
+    may be random."""
 
     name: str
     world: Callable[[int], World]

@@ -16,7 +16,7 @@ class BadMemory(ValueError):
 
 
 def dump(sums: Faded) -> list[float]:
-    return [sums.events, sums.exposure, sums.at, sums.span]
+    return [sums.events, sums.exposure, sums.at, sums.span, sums.began]
 
 
 def mapping(data: object, where: str) -> Mapping[object, object]:
@@ -27,7 +27,7 @@ def mapping(data: object, where: str) -> Mapping[object, object]:
 
 def load(data: Mapping[object, object], name: str) -> Faded:
     numbers = data.get(name)
-    if not isinstance(numbers, list) or len(numbers) != 4:
+    if not isinstance(numbers, list) or len(numbers) != 5:
         raise BadMemory(name)
     if not all(isinstance(n, int | float) and not isinstance(n, bool) for n in numbers):
         raise BadMemory(name)

@@ -303,11 +303,8 @@ class Learner:
         return self._queues.setdefault(name, _Queue())
 
     def _going_on(self, sums: Faded, durations: Iterable[float]) -> float:
-        """What counts of exposures that end now, or go on. Their beginning would by now be partly
-        forgotten, had it been counted as it went; without this, time in progress would be counted
-        twice, and rates would come out too low."""
-        forgetting = sums.forgetting(self._priors.half_life, self._priors.most)
-        return sum(-math.expm1(-forgetting * seconds) for seconds in durations) / forgetting
+        half, most = self._priors.half_life, self._priors.most
+        return sum(sums.remembered(seconds, half, most) for seconds in durations)
 
     def _ended(self, sums: Faded, at: float, events: float, seconds: float) -> None:
         """Something that lasted ``seconds`` has ended."""

@@ -11,18 +11,19 @@ class Faded:
     """Events over exposure (calls over seconds), both forgotten exponentially by time.
 
     ``at``: the moment the sums are valid for. ``span``: the seconds they cover, forgotten alike.
-    Time that runs backwards counts as no time.
+    ``began``: the moment of the first event. Time that runs backwards counts as no time.
     """
 
     events: float = 0.0
     exposure: float = 0.0
     at: float = 0.0
     span: float = 0.0
+    began: float = 0.0
 
     def fade(self, at: float, half_life: float) -> None:
         """Bring the sums to ``at``."""
         if self.events == 0.0 and self.exposure == 0.0:
-            self.at = max(self.at, at)
+            self.at = self.began = max(self.at, at)
         elif at > self.at:
             left = 2.0 ** (-(at - self.at) / half_life)
             self.events *= left
@@ -37,10 +38,16 @@ class Faded:
         self.exposure *= left
         self.span *= left
 
-    def forgetting(self, half_life: float, most: float) -> float:
-        """How fast it is forgotten now, by time and by count (1/s)."""
+    def remembered(self, seconds: float, half_life: float, most: float) -> float:
+        """What counts of an exposure of ``seconds`` that ends now, or goes on. Its beginning would
+        by now be partly forgotten, had it been counted as it went; without this, time in progress
+        would be counted twice, and rates would come out too low."""
         by_count = self.events / self.span / most if self.span > 0.0 else 0.0
-        return math.log(2.0) / half_life + by_count
+        forgetting = math.log(2.0) / half_life + by_count
+        # Nothing was forgotten before the first event.
+        counted = min(max(0.0, seconds), self.at - self.began)
+        left = math.exp(-forgetting * counted)
+        return (seconds - counted) * left + (1.0 - left) / forgetting
 
     def factor(self, at: float, half_life: float) -> float:
         """What is left of the sums at ``at``, without changing them."""
@@ -52,5 +59,7 @@ class Faded:
             and math.isfinite(self.exposure)
             and math.isfinite(self.at)
             and math.isfinite(self.span)
+            and math.isfinite(self.began)
+            and self.began <= self.at
             and min(self.events, self.exposure, self.span) >= 0
         )

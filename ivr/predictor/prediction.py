@@ -64,7 +64,7 @@ def _predict(state: QueueState, rates: Rates, own: float) -> Prediction | None:
     sums = _Sums()
     impatient = 1.0 - state.kept / state.ahead if state.ahead else 1.0
     _walk(behind_free, flow, rates.patience * impatient, own, sums)
-    mean = sums.time
+    mean = min(sums.time, ENDLESS)
     dispersion = _dispersion(rates.service_spread, rates.service * mean)
     variance = sums.variance + (dispersion - 1.0) * sums.served_variance
     variance += (rates.capacity_error * sums.by_capacity) ** 2

@@ -73,4 +73,4 @@ class Priors:
     pace_weight: float = 50.0
     scatter_weight: float = 50.0
     half_life: float = 3600.0
-    most: float = 200.0
+    most: float = 120.0

@@ -96,7 +96,7 @@ def _time_left(rates: Rates, outbound: float) -> float:
 def _taken(rates: Rates, outbound: float) -> float:
     """The share of agents coming free that notice calls take."""
     callers = rates.service * _time_left(rates, outbound)
-    return outbound / (outbound + callers)
+    return min(1.0 - LEAST_SHARE, outbound / (outbound + callers))
 
 
 @dataclass(frozen=True, slots=True)
