@@ -68,9 +68,9 @@ def contacts_import(
         out.print(f"each rejected row with its line and reason: {done.report_path}")
     for each in close:
         err.print(
-            f"warning: reference numbers of {each.digits} digits can be guessed: {each.taken:,} of "
-            f"{each.among:,} between the first and the last are somebody's. Give letters random "
-            "numbers of eight digits or more (docs/self-service.md)."
+            f"warning: reference numbers of {each.digits} digits can be guessed: of "
+            f"{each.among:,}, {each.near:,} lie within 100 of the next. Give letters random "
+            "numbers, so long that fewer than one in a thousand is taken (docs/self-service.md)."
         )
 
 

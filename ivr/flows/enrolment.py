@@ -57,8 +57,8 @@ async def tell_code(talk: Talk, letter: Letter) -> str:
 
 
 def _code(talk: Talk, letter: Letter) -> str:
-    if letter.activation is None:
-        return ""
+    if letter.activation is None or letter.kind == "deceased":
+        return ""  # nobody can be enrolled who has died
     try:
         return talk.incident.key.decrypt(letter.activation)
     except (PrivacyError, ValueError):

@@ -15,12 +15,12 @@ PROJECT = Path(__file__).resolve().parents[2]
 SAMPLE = PROJECT / "plans" / "sample.yaml"
 
 
-def breachline(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
+def breachline(*arguments: str | Path, typed: str = "") -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-m", "console", *map(str, arguments)],
         cwd=PROJECT,
         env={**os.environ, "COLUMNS": "200", "NO_COLOR": "1"},
-        stdin=subprocess.DEVNULL,
+        input=typed,
         capture_output=True,
         text=True,
         timeout=60,
@@ -61,6 +61,27 @@ def test_an_unknown_campaign_is_refused(tmp_path: Path) -> None:
     done = breachline("campaign", "explain", "spring", "--home", tmp_path)
     assert done.returncode == 1
     assert "'spring'" in done.stderr
+
+
+def test_calls_are_stopped_by_a_number_from_standard_input(tmp_path: Path) -> None:
+    """The number is nowhere but in the pipe: not in what is said, not in a file of the home."""
+    made = breachline("incident", "activate", SAMPLE, "--home", tmp_path)
+    assert made.returncode == 0, made.stderr
+    stop = ("contacts", "stop", "-", "--incident", "northwind", "--home", tmp_path)
+    done = breachline(*stop, typed="(305) 555-0188\n")
+    assert done.returncode == 0, done.stderr
+    assert "not called again for northwind" in done.stdout
+    again = breachline(*stop, typed="3055550188\n")
+    assert "noted before" in again.stdout
+    wrong = breachline(*stop, typed="305\n")
+    assert wrong.returncode == 1
+    assert "not a valid telephone number" in wrong.stderr
+    for text in (done.stdout, done.stderr, wrong.stderr):
+        assert "5550188" not in text
+    with sqlite3.connect(tmp_path / "breachline.db") as database:
+        rows = database.execute("SELECT incident_id, source FROM do_not_call").fetchall()
+    assert rows == [("northwind", "agent")]
+    assert b"5550188" not in (tmp_path / "breachline.db").read_bytes()
 
 
 def test_backup_and_restore(tmp_path: Path) -> None:

@@ -30,6 +30,7 @@ from incident.settings import CarrierSettings
 from incident.store import campaigns
 from incident.store.attempts import Opened, lease_and_open
 from incident.store.campaigns import Desired
+from incident.store.do_not_call import stop_calls
 from incident.store.engine import Store
 from pbx.ami import AmiClient, Timing
 from tests.dialer_world import (
@@ -350,6 +351,46 @@ async def test_a_number_that_cannot_be_read_ends_its_attempt_and_frees_its_place
         assert len(desk.lines) == 0
         rate = runner._carrier_rate()
         assert rate.available(time.monotonic()) == rate.per_second
+
+
+async def test_who_asks_after_the_lease_not_to_be_called_is_not(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    peer = await desk.link()
+    await desk.ready()
+
+    async def asked(*given: Any, **more: Any) -> tuple[Opened, ...]:
+        opened = await lease_and_open(*given, **more)
+        incident = await activated(desk.store)
+        for item in opened:
+            number = incident.key.lookup_hash(incident.key.decrypt(item.phone))
+            await stop_calls(
+                desk.store, incident.id, number, source="hotline", call=None, now=time.time()
+            )
+        return opened
+
+    monkeypatch.setattr(running, "lease_and_open", asked)
+    async with campaign_of(desk) as runner:
+        assert await desk.outcome() == ("failed", "not sent: asked not to be called")
+        assert await peer.silent()
+        assert runner.last_placed is None
+    (contact,) = (await contact_rows(desk.store)).values()
+    assert (contact.state, contact.attempts) == ("do_not_call", 0)
+
+
+async def test_nobody_is_called_of_whom_the_store_cannot_say(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    peer = await desk.link()
+    await desk.ready()
+
+    async def away(*_given: object) -> bool:
+        raise OSError("away")
+
+    monkeypatch.setattr(running, "contact_asked_not", away)
+    async with campaign_of(desk):
+        assert (await desk.outcome())[1] == "not sent: the store cannot be asked (OSError)"
+        assert await peer.silent()
 
 
 async def test_a_call_that_failed_to_be_placed_is_looked_up(
