@@ -20,7 +20,7 @@ from incident.store.engine import open_store
 from incident.store.incidents import activate
 from incident.store.schema import DoNotCallRow
 from tests.database import NOW, fresh_database, on_postgres, sample_plan
-from tests.kept_line import machine
+from tests.kept_schedules import machine
 
 T = TypeVar("T")
 
