@@ -14,6 +14,7 @@ from console.assemble import Progress, activate_plan, render_home, system_parts
 from console.door import Refused, store_of
 from console.ports import left_running, taken_ports
 from drill.network import Habits, Network
+from drill.outsourcer import next_to
 from incident.home import Home
 from incident.settings import Settings, load_settings
 from incident.store.agents import add_agent, list_agents
@@ -29,8 +30,8 @@ PLANS: Final = Path(__file__).resolve().parents[1] / "plans"
 SAMPLE_PLANS: Final = (PLANS / "sample.yaml", PLANS / "second.yaml")
 
 SETTINGS: Final = """\
-# A PBX on {bind}, the simulated public on {public}, and an empty carrier at {probe} for calls of
-# your own.
+# A PBX on {bind}, the simulated public on {public}, an outsourcer's trunk on {outsourcer}, and an
+# empty carrier at {probe} for calls of your own.
 bind = "{bind}"
 
 [agents]
@@ -51,6 +52,12 @@ name = "probe"
 host = "{probe}"
 max_channels = 10
 calls_per_second = 5.0
+
+[[carrier]]
+name = "outsourcer"
+host = "{outsourcer}"
+max_channels = 30
+calls_per_second = 5.0
 """
 
 
@@ -62,6 +69,11 @@ class Addresses:
     public: str = "127.0.0.2"
     probe: str = "127.0.0.3"
     agents: str = "127.0.0.4"
+
+    @property
+    def outsourcer(self) -> str:
+        """The outsourcer's side of the simulated public."""
+        return next_to(self.agents)
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +99,9 @@ def write_settings(home: Home, at: Addresses, wrapup: int = 2) -> None:
     if home.settings_file.exists():
         return
     home.root.mkdir(parents=True, exist_ok=True, mode=0o700)
-    content = SETTINGS.format(bind=at.bind, public=at.public, probe=at.probe, wrapup=wrapup)
+    content = SETTINGS.format(
+        bind=at.bind, public=at.public, probe=at.probe, outsourcer=at.outsourcer, wrapup=wrapup
+    )
     home.settings_file.write_text(content, encoding="utf-8")
 
 

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from drill.outsourcer import NUMBER, Mood, next_to
 from incident.home import Home
 from pbx import names
 from pbx.render import fill
@@ -21,7 +22,8 @@ _FOLDERS = ("etc", "lib/keys", "run", "log", "spool", "cache", "data")
 class Habits:
     """How the simulated public behaves. Times in whole seconds; every ``slow_every``-th
     notice call is answered by its agent only after 3.5 s (0: never). ``speech``: agents are heard
-    all the time while they talk, else only as they begin."""
+    all the time while they talk, else only as they begin. ``outsourcer``: what it does with a call
+    (``drill/outsourcer.py``)."""
 
     ring_min: int = 1
     ring_max: int = 3
@@ -29,6 +31,7 @@ class Habits:
     talk_max: int = 8
     slow_every: int = 0
     speech: bool = False
+    outsourcer: Mood = "answers"
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +46,11 @@ class Network:
     ami_port: int = 5038
     rtp_first: int = 14000
     rtp_last: int = 17999
+
+    @property
+    def outsourcer_bind(self) -> str:
+        """The outsourcer's address, next to the agents'."""
+        return next_to(self.agents_bind)
 
     @property
     def base(self) -> Path:
@@ -92,6 +100,9 @@ class Network:
             "RING_MIN": str(habits.ring_min),
             "RING_MAX": str(habits.ring_max),
             "SLOW_EVERY": str(habits.slow_every),
+            "OUTSOURCER": habits.outsourcer,
+            "OUTSOURCER_NUMBER": NUMBER,
+            "OUTSOURCER_BIND": self.outsourcer_bind,
             "SPEECH": str(self.base / "speech") if habits.speech else "",
         }
         write_speech(self.base / "speech.ulaw")

@@ -50,7 +50,7 @@ ALLOWED = (
 """Exact calls that may stand in our dialplan all the same."""
 
 NEWER = (
-    r"function '(CHANNEL_EXISTS|QUEUE_GET_CHANNEL|UUID)' does not exist",
+    r"function '(CHANNEL_EXISTS|PJSIP_HEADERS|QUEUE_GET_CHANNEL|UUID)' does not exist",
     r"too many arguments for app 'Originate'",
 )
 """What asterisklint does not know yet."""

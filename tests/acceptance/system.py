@@ -239,7 +239,7 @@ def processes_of(home: Home) -> dict[int, str]:
 
 def listening_on(at: Addresses) -> list[str]:
     """Sockets that listen (TCP) or are bound (UDP) on one of a stage's addresses."""
-    ours = (at.bind, at.public, at.probe, at.agents)
+    ours = (at.bind, at.public, at.probe, at.agents, at.outsourcer)
     found = []
     for table, open_state in (("tcp", "0A"), ("udp", "07")):
         for line in Path("/proc/net", table).read_text().splitlines()[1:]:
