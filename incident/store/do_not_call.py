@@ -51,7 +51,9 @@ async def stop_calls(
         "call_id": call,
     }
     async with store.write() as session:
-        added = await session.execute(_INSERTS[store.dialect], row)
+        added = await session.execute(
+            _INSERTS[store.dialect], row, execution_options={"preserve_rowcount": True}
+        )
         theirs = select(ContactRow.id).where(
             ContactRow.incident_id == incident, ContactRow.phone_hash == phone_hash
         )
