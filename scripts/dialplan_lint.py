@@ -18,9 +18,10 @@ sys.path.insert(0, str(PROJECT))
 
 from drill.network import Habits, Network  # noqa: E402 - the path comes first
 from incident.home import Home  # noqa: E402
+from incident.plan import Overflow  # noqa: E402
 from incident.settings import CarrierSettings, Settings  # noqa: E402
 from pbx import names  # noqa: E402
-from pbx.render import AgentPhone, HotlineNumber, render_asterisk  # noqa: E402
+from pbx.render import AgentPhone, HotlineNumber, Outsourcer, render_asterisk  # noqa: E402
 
 FORBIDDEN = (
     "Dial",
@@ -46,6 +47,9 @@ ALLOWED = (
     # A call-back: number and trunk are given by the hotline for this one call, after it has written
     # down that it is made; the variables are set empty before it is asked.
     r"Dial\(PJSIP/\$\{BL_DIAL\}@\$\{BL_TRUNK\},\$\{BL_RING\},U\(kept-answered\^\$\{BL_TRY\}\)\)$",
+    # To an outsourcer: one number and one trunk, both literal, from the incident's plan.
+    r"Dial\(PJSIP/\+[1-9][0-9]{6,14}@carrier-[a-z][a-z0-9-]*,[0-9]+,"
+    r"mb\(outsourcer-call\^s\^1\)U\(outsourcer-answered\^s\^1\)\)$",
 )
 """Exact calls that may stand in our dialplan all the same."""
 
@@ -83,6 +87,13 @@ def render(folder: Path) -> tuple[Path, Path]:
         moh=folder,
         incidents=[HotlineNumber("example", "+18005550199", ("en", "es"))],
         agents=[AgentPhone("1001", "example", ("example-en", "example-es"))],
+        outsourcers=[
+            Outsourcer(
+                "example",
+                Overflow(carrier="example", number="+18885550177", share=0.5, when_wait_over=60),
+                5,
+            )
+        ],
     )
     network = Network(home)
     network.render(

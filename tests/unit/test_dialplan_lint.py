@@ -60,6 +60,7 @@ def test_a_module_that_is_used_and_not_loaded_is_found(
         "Set(A=${SHELL(id)})",
         "Originate(Local/${X}@kept-far/n,exten,kept-near,s,1,30,av(A=B))",
         "Dial(PJSIP/${BL_DIAL}@${BL_TRUNK},60)",
+        "Dial(PJSIP/${BL_X}@carrier-a,20,mb(outsourcer-call^s^1)U(outsourcer-answered^s^1))",
         "System(id)",
         "Transfer",
         "TrySystem (id)",
@@ -173,7 +174,7 @@ def test_no_way_in_leads_out(etc: Path, entrance: str) -> None:
         reached.add(context)
         open_ends |= leads_to(known[context], known) - reached
     if entrance == "from-carrier":
-        assert reached >= {"dids", "hotline", "waiting", "emergency", "agent-call"}
+        assert reached >= {"dids", "hotline", "waiting", "emergency", "agent-call", "outsourcer"}
         assert "agent-sign-in" not in reached
     else:
         assert reached == {"from-agent", "agent-sign-in", "agent-sign-out", "refused"}
@@ -189,7 +190,8 @@ def test_no_way_in_leads_out(etc: Path, entrance: str) -> None:
                 assert re.fullmatch(r"[a-z-]+,PJSIP/agent-1001,0,,1001,PJSIP/agent-1001", arguments)
             if name == "AGI":
                 assert re.fullmatch(
-                    r"\$\{BL_AGI\}/(hotline|keep|callback)(,\$\{BL_[A-Z]+\})*|\$\{BL_EMERGENCY_AGI\}",
+                    r"\$\{BL_AGI\}/(hotline|keep|callback)(,\$\{BL_[A-Z]+\})*"
+                    r"|\$\{BL_EMERGENCY_AGI\}|\$\{BL_CARRIERS_AGI\},(open|close)",
                     arguments,
                 ), arguments
             if name == "Queue":
