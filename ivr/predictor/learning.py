@@ -246,7 +246,7 @@ class Learner:
         """Squared coefficient of variation, drawn towards 1 (exponential) at first."""
         left = self._squares.factor(at, self._priors.half_life)
         seconds, squares = self._squares.events * left, self._squares.exposure * left
-        if services < 2.0 or seconds <= 0.0:
+        if services < 2.0 or seconds < 1e-3:
             return 1.0
         mean = seconds / services
         found = max(0.0, squares / services / (mean * mean) - 1.0)
