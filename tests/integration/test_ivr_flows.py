@@ -15,8 +15,8 @@ from sqlalchemy import select
 from incident.outcomes import CallOutcome
 from incident.store.engine import Store
 from incident.store.schema import CallbackRow
-from ivr.flows.hotline import NotServed
 from ivr.menu import EVERY_KEY
+from ivr.served import NotServed
 from pbx.spool import list_spooled, read_spooled, source_key
 from tests.ivr_house import REFERENCE, House, built
 from tests.ivr_talk import KEY, Caller

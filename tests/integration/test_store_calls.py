@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 from sqlalchemy import select
 
+from incident.guessing import GuessLimits, Verdict
 from incident.plan import parse_plan
 from incident.privacy import IncidentKey
 from incident.store.callbacks import count_callbacks, request, save_callbacks
@@ -19,7 +20,7 @@ from incident.store.calls import (
 )
 from incident.store.engine import Store
 from incident.store.incidents import activate
-from incident.store.references import data_types_of
+from incident.store.references import look_up
 from incident.store.schema import CallbackRow, ContactRow, ImportRow
 from tests.running import SAMPLE
 
@@ -128,6 +129,11 @@ async def test_only_completed_imports_have_references(ready: Store) -> None:
                     data_types="ssn,medical",
                 )
             )
-    assert await data_types_of(ready, "northwind", "111") == ("ssn", "medical")
-    assert await data_types_of(ready, "northwind", "222") is None
-    assert await data_types_of(ready, "southwind", "111") is None
+    for reference, verdict in (("111", Verdict.ANSWERED), ("222", Verdict.NOT_FOUND)):
+        found, letter = await look_up(
+            ready, KEY, "northwind", reference, caller=None, limits=GuessLimits(), now=6.0
+        )
+        assert found is verdict
+        assert (None if letter is None else letter.data_types) == (
+            ("ssn", "medical") if verdict is Verdict.ANSWERED else None
+        )
