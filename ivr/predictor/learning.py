@@ -23,7 +23,7 @@ been answered or not."""
 LONGEST_GAP: Final = 60.0
 """Between two looks at a queue, no more than this is counted: nobody knows what was between."""
 SPREAD_WEIGHT: Final = 20.0
-OUTBOUND_PRIOR_SECONDS: Final = 3000.0
+OUTBOUND_PRIOR_SECONDS: Final = 1500.0
 SPREADS: Final = (0.05, 4.0)
 PACES: Final = (0.1, 3.0)
 SCATTERS: Final = (0.2, 4.0)

@@ -156,6 +156,27 @@ def test_predictions_that_were_far_off_make_ranges_wider_and_good_ones_narrower(
     assert scatter([150.0, 50.0] * 200) == pytest.approx(1.0, abs=0.05)
 
 
+def test_the_scatter_of_a_range_that_already_has_it_is_not_halved() -> None:
+    learner = Learner()
+    for at in range(3000):
+        learner.watch(float(at), QueueState(5, 5))
+        sd = 50.0 * math.sqrt(learner.rates(float(at)).scatter)
+        expected = Prediction(100.0, sd, 100.0, 100.0 + sd)
+        learner.on_wait(at + 0.5, 175.0, False, predicted=expected)
+    assert learner.rates(3000.0).scatter == pytest.approx(2.25, abs=0.4)
+
+
+def test_notice_calls_that_do_not_give_way_are_seen_later_too() -> None:
+    learner = Learner()
+    for at in range(0, 3600, 10):
+        learner.watch(float(at), QueueState(5, 10), "en")
+        if at > 60:
+            learner.on_outbound(float(at), ("en",))
+    rates = learner.rates(3600.0, "en")
+    assert rates.outbound == 0.0
+    assert rates.outbound_later == pytest.approx(0.01, rel=0.2)
+
+
 def busy() -> Learner:
     rng, learner = random.Random(2), Learner()
     for at in range(500):

@@ -145,6 +145,34 @@ def test_what_is_not_known_widens_the_range_only() -> None:
     assert unsure.p90 > sure.p90
 
 
+def test_a_range_follows_how_far_off_earlier_ones_were() -> None:
+    found = told(QueueState(10, 5), replace(RATES, scatter=4.0))
+    assert found.sd == pytest.approx(2 * told(QueueState(10, 5)).sd)
+
+
+def test_regular_calls_make_long_waits_surer_than_short_ones() -> None:
+    """Renewal theory: in the long run the variance is that of exponential calls times the squared
+    coefficient of variation; in the next moments it is no smaller."""
+    patient = replace(RATES, patience=0.0)
+    regular = replace(patient, service_spread=0.1)
+    long, short = QueueState(200, 2), QueueState(0, 50)
+    assert told(long, regular).sd / told(long, patient).sd == pytest.approx(0.1**0.5, rel=0.05)
+    assert told(short, regular).sd / told(short, patient).sd == pytest.approx(1.0, rel=0.05)
+
+
+def test_hang_ups_while_nobody_can_come_free_make_no_wild_range() -> None:
+    blind, known = QueueState(8, 20), QueueState(8, 20, wrapping=(10.0, 20.0), wrap_up=30.0)
+    assert told(known).sd == pytest.approx(told(blind).sd, rel=0.3)
+
+
+def test_a_queue_that_has_drained_still_takes_what_it_needs() -> None:
+    def mean(arrivals: float) -> float:
+        other = OtherQueue(1, agents=10, shared=10, arrivals=arrivals)
+        return told(QueueState(60, 20, others=(other,)), replace(RATES, patience=1e-4)).mean
+
+    assert mean(0.012) > 1.1 * mean(0.0001)
+
+
 @pytest.mark.parametrize(
     "bad",
     [
