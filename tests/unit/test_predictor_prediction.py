@@ -161,8 +161,8 @@ def test_regular_calls_make_long_waits_surer_than_short_ones() -> None:
 
 
 def test_hang_ups_while_nobody_can_come_free_make_no_wild_range() -> None:
-    blind, known = QueueState(8, 20), QueueState(8, 20, wrapping=(10.0, 20.0), wrap_up=30.0)
-    assert told(known).sd == pytest.approx(told(blind).sd, rel=0.3)
+    known = QueueState(1, 20, wrapping=(10.0,), wrap_up=30.0)
+    assert told(known).sd < 1.5 * told(QueueState(1, 20)).sd
 
 
 def test_a_queue_that_has_drained_still_takes_what_it_needs() -> None:
