@@ -82,10 +82,10 @@ class Line:
         return call
 
     async def wait_in_line_emergency(self, caller: str) -> SipCall:
-        """The same while the hotline is not there: language, essentials cut short, no number."""
+        """The same while the hotline is not there: language, no number."""
         before = len(await self.entries())
         call = await self.dial(caller)
-        await call.press(",1,,9,2")
+        await call.press(f"{',' * 7}1,,2")
         await eventually(lambda: self.stand(before + 1))
         return call
 
