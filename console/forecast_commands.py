@@ -23,6 +23,7 @@ from console.forecast_tables import (
     notice_table,
     quarter_table,
     service_table,
+    worth_showing,
 )
 from incident.plan import Plan, load_plan
 from ivr.staffing.actual import CountsUnreadable, read_counts
@@ -355,20 +356,23 @@ def _print(
     for sentence in words:
         out.print(sentence)
     out.print()
+    shown_days = worth_showing(days)
     tables = [] if correction is None else [correction_table(correction)]
-    tables.append(day_table(forecast, days))
+    tables.append(day_table(forecast, shown_days))
     if forecast.ground.notices:
-        tables.append(notice_table(days))
+        tables.append(notice_table(shown_days))
     if forecast.given is not None:
-        tables.append(service_table(forecast, days))
+        tables.append(service_table(forecast, shown_days))
     if forecast.languages:
-        tables.append(language_table(forecast, days))
+        tables.append(language_table(forecast, shown_days))
     tables.append(quarter_table(forecast, shown))
     # Into a file, nothing is cut off.
     to = out if out.is_terminal else Console(highlight=False, markup=False, width=_FILE_WIDTH)
     for each in tables:
         to.print(each)
         to.print()
+    if len(shown_days) < sum(each.calls >= 0.5 for each in days):
+        out.print("Of so many days the first weeks and the last day are shown; --csv has them all.")
     out.print(_assumed(forecast))
 
 

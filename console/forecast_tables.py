@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import date
+from typing import Final
 
 from rich import box
 from rich.table import Table
@@ -12,6 +13,8 @@ from rich.text import Text
 from ivr.staffing.correct import Correction
 from ivr.staffing.days import DaySummary, lines_in, summaries, total_agents
 from ivr.staffing.forecast import Forecast
+
+_MOST_DAYS: Final = 35
 
 
 def number(value: float) -> str:
@@ -121,6 +124,12 @@ def _notices(forecast: Forecast, days: Sequence[DaySummary]) -> Iterator[str]:
             f"{number(reached)} of {people:,} people are reached; at most "
             f"{many(agents, 'agents')} and {many(lines, 'lines')} are busy with them."
         )
+
+
+def worth_showing(days: Sequence[DaySummary]) -> list[DaySummary]:
+    """The first weeks' days on which anything happens, and the last."""
+    busy = [each for each in days if each.calls >= 0.5 or each.mailed or each.notice_calls]
+    return busy if len(busy) <= _MOST_DAYS else [*busy[: _MOST_DAYS - 1], busy[-1]]
 
 
 def day_table(forecast: Forecast, days: Sequence[DaySummary]) -> Table:

@@ -174,11 +174,16 @@ def _of_waits(rates: Rates, agents: int, seconds: float) -> tuple[float, float]:
 def _waits(calls: float, capacity: float, patience: float, seconds: float) -> tuple[float, float]:
     if seconds <= 0:
         return 0.0, 0.0
-    density = _Density(calls, capacity, patience)
-    _, everything, top = density.integrate(math.inf)
-    answered, turned, top_by_then = density.integrate(seconds)
+    everything, top = _everything(calls, capacity, patience)
+    answered, turned, top_by_then = _Density(calls, capacity, patience).integrate(seconds)
     factor = math.exp(top_by_then - top) / everything
     return min(1.0, answered * factor), min(1.0, turned * factor)
+
+
+@lru_cache(maxsize=100_000)
+def _everything(calls: float, capacity: float, patience: float) -> tuple[float, float]:
+    _, whole, top = _Density(calls, capacity, patience).integrate(math.inf)
+    return whole, top
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,10 +212,15 @@ class _Density:
         first = self._fallen(mode, 0.0, top)
         last = self._fallen(mode, min(until, self._far(mode)), top)
         # Apart at the mode: on either side the density has a tail of its own.
-        x = np.concatenate([_between(first, mode), _between(mode, last)])
-        widths = np.repeat([(mode - first) / 2, (last - mode) / 2], len(_WEIGHTS))
-        values = np.exp(self.log(x) - top) * np.tile(_WEIGHTS, 2) * widths
-        return float(values @ np.exp(-self.patience * x)), float(values.sum()), top
+        answered = turned = 0.0
+        for start, end in ((first, mode), (mode, last)):
+            if end > start:
+                half = (end - start) / 2
+                x = start + half * (_NODES + 1)
+                values = np.exp(self.log(x) - top) * _WEIGHTS * half
+                answered += float(values @ np.exp(-self.patience * x))
+                turned += float(values.sum())
+        return answered, turned, top
 
     def _far(self, mode: float) -> float:
         """A time at which the density has certainly fallen to nothing."""
@@ -232,8 +242,3 @@ class _Density:
             else:
                 outside = middle
         return outside
-
-
-def _between(first: float, last: float) -> Floats:
-    """The nodes of Gauss and Legendre from ``first`` to ``last``."""
-    return first + (last - first) / 2 * (_NODES + 1)

@@ -13,6 +13,7 @@ from typing import Final
 
 _SPAN: Final = 30.0
 _TAIL: Final = 8.0
+_PART_OF_AN_AGENT: Final = 0.01
 
 
 def _tail(x: float) -> float:
@@ -90,7 +91,7 @@ def agents(limit: Limit, reached: str, goal: float, seconds: float = 0.0) -> int
     low, high = -min(_SPAN, math.sqrt(limit.load)), _SPAN
     if meets(low):
         return max(0, math.ceil(limit.load + low * math.sqrt(limit.load)))
-    for _ in range(60):
+    while (high - low) * math.sqrt(limit.load) > _PART_OF_AN_AGENT:
         middle = (low + high) / 2
         if meets(middle):
             high = middle

@@ -69,6 +69,7 @@ def agents_needed(rates: Rates, target: Target) -> int:
     return high
 
 
+@lru_cache(maxsize=100_000)
 def by_square_root(rates: Rates, target: Target) -> int:
     """The square-root rule's number for the same target: a check, never more than that."""
     limit = square_root.Limit(rates.load, rates.service, rates.patience)

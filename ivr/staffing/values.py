@@ -8,8 +8,8 @@ from typing import Annotated, Any, Final
 
 from pydantic import BeforeValidator
 
-_GROUPED: Final = re.compile(r"\d{1,3}(?:[,_ '’\u00a0\u202f]\d{3})+|\d+(?:\.0+)?")
-_DECIMAL: Final = re.compile(r"\d+(?:\.\d*)?|\.\d+")
+_GROUPED: Final = re.compile(r"\d{1,3}(?:[,_ '’\u00a0\u202f]\d{3})+|\d+(?:\.0+)?", re.ASCII)
+_DECIMAL: Final = re.compile(r"\d+(?:\.\d*)?|\.\d+", re.ASCII)
 _MOST: Final = 1_000_000_000
 
 
@@ -19,8 +19,6 @@ def count(value: Any) -> int:
         number = value
     else:
         text = str(value).strip()
-        if not text.isascii() and not _GROUPED.fullmatch(text):
-            raise ValueError(f"{value!r} is not a whole number")
         if not _GROUPED.fullmatch(text) or len(text) > 20:
             raise ValueError(f"{value!r} is not a whole number, zero or more")
         number = int(re.sub(r"\.0+$|\D", "", text))
@@ -36,7 +34,7 @@ def share(value: Any) -> float:
     number = _number(text.removesuffix("%").strip(), value, "a share; write 37 % or 0.37")
     number = number / 100 if percent else number
     if number > 1:
-        hint = "" if percent else f"; write {text} % if you mean percent"
+        hint = "" if percent or number > 100 else f"; write {text} % if you mean percent"
         raise ValueError(f"{value!r} is more than the whole{hint}")
     return number
 
@@ -54,7 +52,7 @@ def measure(value: Any) -> float:
 
 
 def _number(text: str, given: Any, what: str) -> float:
-    if not text.isascii() or not _DECIMAL.fullmatch(text) or len(text) > 30:
+    if not _DECIMAL.fullmatch(text) or len(text) > 30:
         raise ValueError(f"{given!r} is not {what}")
     number = float(text)
     if not math.isfinite(number) or number > 1e12:
