@@ -17,7 +17,7 @@ TAIL_BYTES: Final = 32 * 1024 * 1024
 """How much of the end of the log is read; a call takes about 300 bytes."""
 
 _COMPLETE: Final = frozenset({"COMPLETEAGENT", "COMPLETECALLER", "ATTENDEDTRANSFER"})
-_WITHOUT_AGENT: Final = frozenset({"EXITWITHTIMEOUT", "EXITEMPTY", "EXITWITHKEY", "FULL"})
+_WITHOUT_AGENT: Final = frozenset({"EXITWITHTIMEOUT", "EXITEMPTY", "FULL"})
 PLACE: Final = "BLPLACE"
 
 
@@ -59,6 +59,13 @@ def _note(call: Waited, at: float, agent: str, event: str) -> None:
     if event in {"ENTERQUEUE", "BLSENT"}:
         # Whoever comes back from somewhere has waited since the first time.
         call.entered_at = at if call.entered_at is None else call.entered_at
+        call.ended_at = call.outcome = None
+    elif event == "EXITWITHKEY":
+        # To keep the place. Whoever confirms no number has left the line, or comes back to it.
+        call.ended_at, call.outcome = at, CallOutcome.ABANDONED_WAITING
+    elif event == "BLJOINED":
+        call.connected_at, call.agent = at, agent.removeprefix("agent-")
+        call.outcome = CallOutcome.AGENT
     elif event == "CONNECT":
         call.connected_at, call.agent = at, agent
         call.outcome = CallOutcome.AGENT

@@ -68,3 +68,27 @@ def test_no_log_is_no_calls(tmp_path: Path) -> None:
 @given(st.lists(st.text(max_size=60)))
 def test_no_line_makes_it_fail(lines: list[str]) -> None:
     parse(lines)
+
+
+KEPT_LOG = """\
+1795465301|node1-1795465300.1|northwind-en|NONE|ENTERQUEUE|||1
+1795465311|node1-1795465300.1|northwind-en|NONE|EXITWITHKEY|1|1|1|10
+1795465320|node1-1795465300.1|northwind-en|NONE|ENTERQUEUE|||1
+1795465302|node1-1795465301.2|northwind-en|NONE|ENTERQUEUE|||2
+1795465312|node1-1795465301.2|northwind-en|NONE|EXITWITHKEY|1|2|2|10
+1795465303|node1-1795465302.3|northwind-en|NONE|ENTERQUEUE|||3
+1795465313|node1-1795465302.3|northwind-en|NONE|EXITWITHKEY|1|3|3|10
+1795465314|node1-1795465302.3|northwind-en|agent-1001|BLJOINED|0123456789abcdef0123456789abcdef
+"""
+
+
+def test_who_left_by_key_came_back_or_met_the_agent_is_known() -> None:
+    calls = parse(KEPT_LOG.splitlines(keepends=True))
+    back, gone, joined = (calls[f"node1-179546530{n}.{n + 1}"] for n in range(3))
+    assert (back.entered_at, back.ended_at, back.outcome) == (1795465301.0, None, None)
+    assert (gone.ended_at, gone.outcome) == (1795465312.0, CallOutcome.ABANDONED_WAITING)
+    assert (joined.connected_at, joined.agent, joined.outcome) == (
+        1795465314.0,
+        "1001",
+        CallOutcome.AGENT,
+    )
