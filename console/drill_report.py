@@ -111,6 +111,7 @@ def _rows(found: Figures) -> dict[str, str]:
         "waits announced": str(found.promised),
         "  wrong": f"{found.wrong} ({_percent(found.wrong_share)})",
         "people dialled twice": str(found.dialled_twice),
+        "served out of turn": str(found.out_of_turn),
         "calls noted wrongly": str(found.misnoted),
         "calls left open": str(found.left_open),
     }

@@ -27,14 +27,16 @@ class Noted:
     promised_high: float | None
     sent_to: str | None
     place: str | None
+    language: str | None
 
 
 @dataclass(frozen=True, slots=True)
 class Kept:
     """One place in line that was kept. ``tries``: outcomes of the calls to this person (None: a
-    try that has not ended)."""
+    try that has not ended); ``tried_at``: when the first began."""
 
     person: bytes
+    language: str
     requested_at: float
     rank: float
     not_before: float
@@ -42,6 +44,7 @@ class Kept:
     ended_at: float | None
     detail: str | None
     tries: tuple[str | None, ...]
+    tried_at: float | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +80,7 @@ async def read_books(store: Store, incident: ActiveIncident, began: float) -> Bo
         .order_by(CallbackRow.id)
     )
     tries: dict[int, list[str | None]] = {}
+    first: dict[int, float] = {}
     async with store.read() as session:
         noted = [
             Noted(
@@ -91,6 +95,7 @@ async def read_books(store: Store, incident: ActiveIncident, began: float) -> Bo
                 row.promised_high,
                 row.sent_to,
                 row.place,
+                row.language,
             )
             for row in await session.scalars(calls)
         ]
@@ -98,10 +103,12 @@ async def read_books(store: Store, incident: ActiveIncident, began: float) -> Bo
         wanted = select(CallbackAttemptRow).order_by(CallbackAttemptRow.number)
         for attempt in await session.scalars(wanted):
             ended = None if attempt.ended_at is None else attempt.outcome or "unknown"
+            first.setdefault(attempt.callback_id, attempt.created_at)
             tries.setdefault(attempt.callback_id, []).append(ended)
     kept = [
         Kept(
             row.phone_hash,
+            row.language,
             row.requested_at,
             row.rank,
             row.not_before,
@@ -109,6 +116,7 @@ async def read_books(store: Store, incident: ActiveIncident, began: float) -> Bo
             row.ended_at,
             row.detail,
             tuple(tries.get(row.id, ())),
+            first.get(row.id),
         )
         for row in rows
     ]

@@ -11,7 +11,9 @@ from drill.books import Books, Kept, Noted
 from drill.called_back import Ring, too_often
 from drill.listening import Gap
 from drill.machine import Use
+from drill.people import Behaviour, behaviour
 from drill.surge_caller import End, Phase, Story
+from drill.turns import out_of_turn, turns_of
 from drill.verdict import Figures, Silence
 from incident.outcomes import CallOutcome
 
@@ -52,7 +54,8 @@ def figures_of(seen: Evidence) -> Figures:
     kept = {
         call
         for call in asked
-        if any(ring.agent_at is not None for ring in seen.rings.get(numbers[call], ()))
+        if behaviour(numbers[call]) is Behaviour.PERSON
+        and any(ring.agent_at is not None for ring in seen.rings.get(numbers[call], ()))
     }
     explained = {call for call, place in asked.items() if call not in kept and _explained(place)}
     ends = Counter(story.end for story in seen.stories)
@@ -91,6 +94,7 @@ def figures_of(seen: Evidence) -> Figures:
         wrong=sum(promises),
         silences=None if seen.gaps is None else tuple(_silences(seen, seen.gaps)),
         dialled_twice=too_often(seen.rings),
+        out_of_turn=out_of_turn(list(turns_of(seen.books))),
         misnoted=sum(
             story.line.answered_at is not None and _misnoted(story, noted.get(story.line.id))
             for story in seen.stories

@@ -12,6 +12,8 @@ from drill.line import Line, Lines
 
 TALK_LIMIT: Final = 900.0
 """Seconds after which a caller ends a talk with an agent that nobody else ends."""
+HELLO: Final = "C"
+"""A key that no telephone has: the agent hears that somebody is there."""
 BEGIN: Final = 1.0
 """Seconds of listening before any key."""
 ACCEPT_EVERY: Final = 8.0
@@ -135,6 +137,7 @@ class Behaviour:
                 return End.CALLED_BACK
         if await line.until(line.agent, gives_up - time.time()):
             self._enter(Phase.AGENT, line.agent_at)
+            await self._lines.press(line, HELLO)
             await line.until(line.over, TALK_LIMIT)
             return End.AGENT
         return End.DROPPED if line.over.is_set() else End.GAVE_UP

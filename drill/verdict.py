@@ -40,9 +40,10 @@ class Figures:
     ``promised``: callers who were told how long it would take and whose wait is known;
     ``wrong``: of these, who waited longer. ``silences``: None when nobody listened.
     ``dialled_twice``: people called during a call, or again after an agent had spoken with them.
-    ``misnoted``: answered calls that are not in the books, or are noted as something else although
-    the caller spoke with an agent. ``left_open``: calls that the PBX still had when everybody had
-    hung up.
+    ``out_of_turn``: callers and kept places that were served while somebody of the same language
+    who had asked before them still waited, and went on waiting. ``misnoted``: answered calls that
+    are not in the books, or are noted as something else although the caller spoke with an agent.
+    ``left_open``: calls that the PBX still had when everybody had hung up.
     """
 
     planned: int
@@ -67,6 +68,7 @@ class Figures:
     wrong: int
     silences: tuple[Silence, ...] | None
     dialled_twice: int
+    out_of_turn: int
     misnoted: int
     left_open: int
     outcomes: Mapping[str, int] = field(default_factory=dict)
@@ -202,6 +204,11 @@ def _failures(figures: Figures) -> Iterator[Reason]:
             "See the call-backs' rows in the store: which state, how many tries.",
         ),
         ("people dialled twice", figures.dialled_twice, "This must never happen: stop using it."),
+        (
+            "callers served out of turn",
+            figures.out_of_turn,
+            "The line was not kept: compare ranks in the store with asterisk/log/queue_log.",
+        ),
         (
             "calls noted wrongly",
             figures.misnoted,

@@ -50,11 +50,12 @@ def noted(number: str, outcome: str, at: float = BEGAN, high: float | None = Non
         promised_high=high,
         sent_to=None,
         place=None,
+        language="en",
     )
 
 
 def place(number: str, state: str = "done", **changes: Any) -> Kept:
-    made = Kept(person(number), BEGAN + 6, BEGAN + 5, 0.0, state, None, None, ())
+    made = Kept(person(number), "en", BEGAN + 6, BEGAN + 5, 0.0, state, None, None, (), None)
     return dataclasses.replace(made, **changes)
 
 
@@ -126,6 +127,19 @@ def test_a_call_back_is_kept_when_the_person_heard_an_agent() -> None:
     )
     assert (figures.asked, figures.kept, figures.explained, figures.lost) == (1, 1, 0, 0)
     assert figures.dropped == 0
+
+
+def test_a_machine_that_an_agent_spoke_to_is_no_kept_call_back() -> None:
+    machine = "+12125550155"
+    rings = {machine: [Ring(BEGAN + 40, agent_at=BEGAN + 41, ended=BEGAN + 60)]}
+    for tries, lost in ((("connected",), 1), (("machine",), 0)):
+        state = "done" if lost else "open"
+        figures = count(
+            story(machine, End.CALLED_BACK, agent=True),
+            kept=(place(machine, state, tries=tries),),
+            rings=rings,
+        )
+        assert (figures.asked, figures.kept, figures.lost) == (1, 0, lost)
 
 
 def test_a_call_back_that_the_books_know_nothing_of_is_a_dropped_call() -> None:

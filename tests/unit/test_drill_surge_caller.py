@@ -192,6 +192,7 @@ async def test_an_agent_is_recognised_by_the_sound_alone(network: Network, lines
     assert story.line.agent_at == first
     network.end()
     await playing
+    assert network.pressed == ["1", "0", "C"]
     assert story.end is End.AGENT
     assert story.wait is not None
     assert story.wait >= 0
