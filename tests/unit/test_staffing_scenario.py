@@ -161,3 +161,11 @@ def test_a_file_that_is_no_yaml(tmp_path: Path) -> None:
     path.write_text("people: 1\npeople: 2\n", encoding="utf-8")
     with pytest.raises(PlanError, match="here twice"):
         read_scenario(path)
+
+
+def test_the_scenario_in_the_documentation(tmp_path: Path) -> None:
+    text = (Path(__file__).resolve().parents[2] / "docs" / "planning.md").read_text("utf-8")
+    made = of(tmp_path, text.split("```yaml\n")[1].split("```")[0])
+    assert made.letters.by_day[date(2026, 12, 3)] == 414_000
+    assert made.calls.per_day == 4000
+    assert made.target.target() == Target("answered", 0.8, 30)
