@@ -17,7 +17,12 @@ from incident.outcomes import CallOutcome
 from incident.store.engine import Store
 from incident.store.schema import CallRow
 
-REACHED: Final = (CallOutcome.SELF_SERVICE, CallOutcome.AGENT, CallOutcome.CALLBACK)
+REACHED: Final = (
+    CallOutcome.SELF_SERVICE,
+    CallOutcome.AGENT,
+    CallOutcome.OUTSOURCED,
+    CallOutcome.CALLBACK,
+)
 
 
 @dataclass(frozen=True)

@@ -187,6 +187,12 @@ class Running:
     def log(self, name: str) -> str:
         return (self.home.log / f"{name}.out").read_text(errors="replace")
 
+    def asterisk_complaints(self) -> list[str]:
+        """Asterisk's own warnings and errors so far."""
+        file = self.home.asterisk / "log" / "messages.log"
+        lines = file.read_text(encoding="utf-8", errors="replace").splitlines()
+        return [line for line in lines if " WARNING[" in line or " ERROR[" in line]
+
     async def sign_in(self, agent: str, *queues: str) -> None:
         """Add an agent's telephone to queues, as dialling *11 does."""
         interface = f"PJSIP/agent-{agent}"

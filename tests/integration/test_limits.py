@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
+import sys
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 
+import pytest
 import pytest_asyncio
 
 from incident.settings import LoadSettings
 from pbx.ami import Event
-from tests.running import Running, eventually, running
+from pbx.render import read_secrets
+from tests.running import PROJECT, Running, eventually, running
 from tests.sip_caller import SipCall, calling
 from tests.sip_peer import Ringing, sip_peer
 
@@ -24,6 +28,7 @@ async def small() -> AsyncIterator[Running]:
     load = LoadSettings(max_channels=4, shed_at=0.5)
     async with running(bind=PBX, carrier=CARRIER, load=load) as system:
         yield system
+        assert system.asterisk_complaints() == []
 
 
 @asynccontextmanager
@@ -104,6 +109,51 @@ async def test_calls_that_we_place_go_out_while_the_door_is_closed(small: Runnin
             variables={},
         )
         await eventually(lambda: [call.number for call in rings] == ["+12125550101"])
+
+
+async def test_a_guard_that_is_ended_by_hand_leaves_the_door_open(small: Running) -> None:
+    async with callers(4):
+
+        async def closed() -> bool:
+            return (await told()).retry_after == "300"
+
+        await eventually(closed)
+        found = await small.ami.collect("CoreShowChannels")
+        guards = [event.get("Channel") for event in found if "@closed-far" in event.get("Channel")]
+        assert len(guards) == 2  # the two legs of one Local channel
+        await small.ami.action("Hangup", {"Channel": guards[0]})
+
+        async def opened() -> bool:
+            return (await told()).retry_after == ""
+
+        # The limit holds all the same.
+        await eventually(opened)
+    await eventually(lambda: _open(small))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status"),
+    [(("5038", "open"), 0), (("5038", "ajar"), 1), (("5037", "open"), 1), (("x", "open"), 1)],
+)
+async def test_the_doorkeeper_says_when_it_could_not_do_it(
+    small: Running, arguments: tuple[str, str], status: int
+) -> None:
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-m",
+        "pbx.carriers",
+        str(small.home.root),
+        PBX,
+        *arguments,
+        cwd=PROJECT,
+        stdin=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    async with asyncio.timeout(20):
+        _, said = await process.communicate(b"agi_request: carriers\n\n")
+    assert process.returncode == status
+    assert said.decode().startswith("breachline carriers: ") == (status == 1)
+    assert read_secrets(small.home).ami_secret not in said.decode()
 
 
 async def _open(system: Running) -> bool:

@@ -68,6 +68,7 @@ async def helped(text: str, load: LoadSettings | None = None) -> AsyncIterator[H
         await system.start_hotline()
         await stack.enter_async_context(sip_peer(OUTSOURCER, 5060, helpers.ring))
         yield helpers
+        assert system.asterisk_complaints() == []
 
 
 @pytest_asyncio.fixture
