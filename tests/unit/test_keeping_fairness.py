@@ -1,4 +1,4 @@
-"""A kept place is neither jumped nor lost: the rules, over random schedules (see kept_schedules)."""
+"""A kept place is neither jumped nor lost, over random schedules (see kept_schedules)."""
 
 from __future__ import annotations
 
