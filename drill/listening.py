@@ -5,7 +5,7 @@ kernel passes on no others, so that hundreds of calls cost next to nothing). A m
 sound when a few of its samples are louder than a whisper. A gap is a time without any sound:
 packets of silence and no packets at all are the same to a caller.
 
-Needs root or CAP_NET_RAW. G.711 µ-law only, which the simulated network asks for first.
+Needs root or CAP_NET_RAW. G.711 only, both laws: the simulated network offers nothing else.
 """
 
 from __future__ import annotations
@@ -24,6 +24,8 @@ LOUD: Final = 300
 LOUD_SAMPLES: Final = 8
 """So many loud ones make a packet sound."""
 
+PCMU: Final = 0
+PCMA: Final = 8
 _IP_UDP_RTP: Final = 8 + 12
 _BUFFER: Final = 8 * 2**20
 _TIMESTAMP: Final = struct.Struct("@qq")
@@ -77,22 +79,27 @@ class Ears:
             self._gaps[port].append(Gap(last, at - last))
 
 
-def _loud_table() -> bytes:
-    """For each µ-law byte (G.711): 1 where the sample is loud."""
-    table = bytearray(256)
-    for code in range(256):
-        inverted = ~code & 0xFF
-        magnitude = ((((inverted & 0x0F) << 3) + 0x84) << ((inverted >> 4) & 7)) - 0x84
-        table[code] = magnitude > LOUD
-    return bytes(table)
+def _ulaw(code: int) -> int:
+    inverted = ~code & 0xFF
+    return ((((inverted & 0x0F) << 3) + 0x84) << ((inverted >> 4) & 7)) - 0x84
 
 
-_LOUD_TABLE: Final = _loud_table()
+def _alaw(code: int) -> int:
+    turned = code ^ 0x55
+    exponent, mantissa = (turned >> 4) & 7, ((turned & 0x0F) << 4) + 8
+    return mantissa if exponent == 0 else (mantissa + 0x100) << (exponent - 1)
 
 
-def is_sound(samples: bytes) -> bool:
-    """Whether a packet's µ-law samples can be heard."""
-    return samples.translate(_LOUD_TABLE).count(1) >= LOUD_SAMPLES
+_LOUD_TABLES: Final = {
+    kind: bytes(magnitude(code) > LOUD for code in range(256))
+    for kind, magnitude in ((PCMU, _ulaw), (PCMA, _alaw))
+}
+"""For each byte of G.711: 1 where the sample is loud."""
+
+
+def is_sound(kind: int, samples: bytes) -> bool:
+    """Whether a packet of this payload type can be heard."""
+    return samples.translate(_LOUD_TABLES[kind]).count(1) >= LOUD_SAMPLES
 
 
 class NotPermitted(Exception):
@@ -169,26 +176,27 @@ class Listener:
                 elif level == socket.SOL_SOCKET and kind == _SO_RXQ_OVFL:
                     self.lost = int.from_bytes(data[:4], "little")
             start = (packet[0] & 0x0F) * 4
-            if is_sound(packet[start + _IP_UDP_RTP :]):
+            if is_sound(packet[start + 9] & 0x7F, packet[start + _IP_UDP_RTP :]):
                 port = int.from_bytes(packet[start + 2 : start + 4], "big")
                 with self._lock:
                     self._ears.sound(port, at)
 
 
 def _filter(pbx: str, first: int, last: int) -> bytes:
-    """A classic BPF program over an IP packet with UDP: RTP from the PBX to these ports, payload
-    type 0, every `SAMPLED`-th sequence number."""
+    """A classic BPF program over an IP packet with UDP: RTP from the PBX to these ports, G.711,
+    every `SAMPLED`-th sequence number."""
     source = int.from_bytes(socket.inet_aton(pbx), "big")
     steps = [
         (0x20, 0, 0, 12),  # a = source address
-        (0x15, 0, 11, source),  # the PBX's, else refuse
+        (0x15, 0, 12, source),  # the PBX's, else refuse
         (0xB1, 0, 0, 0),  # x = length of the IP header
         (0x48, 0, 0, 2),  # a = UDP destination port
-        (0x35, 0, 8, first),  # at least the first port, else refuse
-        (0x25, 7, 0, last),  # above the last: refuse
+        (0x35, 0, 9, first),  # at least the first port, else refuse
+        (0x25, 8, 0, last),  # above the last: refuse
         (0x50, 0, 0, 9),  # a = RTP marker and payload type
         (0x54, 0, 0, 0x7F),
-        (0x15, 0, 4, 0),  # PCMU, else refuse
+        (0x15, 1, 0, PCMU),
+        (0x15, 0, 4, PCMA),  # neither: refuse
         (0x48, 0, 0, 10),  # a = sequence number
         (0x54, 0, 0, SAMPLED - 1),
         (0x15, 0, 1, 0),  # one in so many, else refuse

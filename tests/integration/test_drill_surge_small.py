@@ -16,7 +16,7 @@ from console.drill_stage import Crew, drill_scene, own_home, write_drill_setting
 from console.stage import Addresses
 from drill.character import Temper
 from drill.line import Line, Lines
-from drill.listening import SAMPLED, Ears, Gap, Listener
+from drill.listening import PCMA, PCMU, SAMPLED, Ears, Gap, Listener
 from drill.surge import Influx, Now, Scene, Surge
 from drill.verdict import OURS
 from incident.home import Home
@@ -165,10 +165,11 @@ def test_sound_from_others_and_what_is_no_voice_does_not_count() -> None:
     assert len(_gaps(play)) == 1
 
 
-def test_sound_all_the_time_is_no_gap() -> None:
+def test_sound_all_the_time_is_no_gap_in_either_law() -> None:
     def play(send: Callable[[bytes, str], None]) -> None:
-        for number in range(6):
-            send(_packet(number * SAMPLED, SOUND), AT.bind)
+        for number in range(12):
+            law = PCMU if number < 4 else PCMA
+            send(_packet(number * SAMPLED, SOUND, kind=law), AT.bind)
             time.sleep(0.05)
 
     assert _gaps(play) == []

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from drill.listening import LOUD_SAMPLES, Ears, Gap, is_sound
+from drill.listening import LOUD_SAMPLES, PCMA, PCMU, Ears, Gap, is_sound
 
 PORT = 14000
 
@@ -66,13 +66,17 @@ def test_how_long_a_line_is_quiet() -> None:
     assert book.quiet(PORT + 2, 11.5) == 0
 
 
-@pytest.mark.parametrize("silence", [b"\xff", b"\x7f", b"\xfe", b"\x7e"])
-def test_silence_and_the_faintest_noise_are_no_sound(silence: bytes) -> None:
-    assert not is_sound(silence * 160)
+@pytest.mark.parametrize(
+    ("kind", "silence"), [(PCMU, b"\xff"), (PCMU, b"\x7e"), (PCMA, b"\xd5"), (PCMA, b"\x54")]
+)
+def test_silence_and_the_faintest_noise_are_no_sound(kind: int, silence: bytes) -> None:
+    assert not is_sound(kind, silence * 160)
 
 
-def test_a_few_loud_samples_make_a_sound() -> None:
-    loud = b"\x90"
-    assert is_sound(loud * LOUD_SAMPLES + b"\xff" * 152)
-    assert not is_sound(loud * (LOUD_SAMPLES - 1) + b"\xff" * 153)
-    assert not is_sound(b"")
+@pytest.mark.parametrize(
+    ("kind", "silence", "loud"), [(PCMU, b"\xff", b"\x90"), (PCMA, b"\xd5", b"\xaa")]
+)
+def test_a_few_loud_samples_make_a_sound(kind: int, silence: bytes, loud: bytes) -> None:
+    assert is_sound(kind, loud * LOUD_SAMPLES + silence * 152)
+    assert not is_sound(kind, loud * (LOUD_SAMPLES - 1) + silence * 153)
+    assert not is_sound(kind, b"")
