@@ -337,7 +337,9 @@ async def test_killed_again_and_again_in_a_busy_campaign(town: World) -> None:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
     assert set(Counter(town.network.received).values()) == {1}
-    assert len(town.network.received) == len(phones)
     status = await audited(town)
+    # Killed between the commit and the order to dial: nobody rang, and nobody can know that.
+    silent = set(phones) - set(town.network.received)
+    assert len(silent) <= status.outcomes.get("unknown", 0)
     assert (status.audit.dialled, status.audit.unexplained) == (len(phones), 0)
     assert sum(status.outcomes.values()) == len(phones)
