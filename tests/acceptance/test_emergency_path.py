@@ -41,8 +41,12 @@ pytestmark = pytest.mark.asyncio(loop_scope="function")
 ADDRESSES = Addresses("127.0.3.1", "127.0.3.2", "127.0.3.3", "127.0.3.4")
 CREW = Crew(("1001",), ("northwind",), ("en", "es"))
 NUMBER = "2025550143"
-NO_HOTLINE = re.compile(r"res_agi\.c: (Connecting to .* Connection refused|.* FastAGI failed\.)$")
-"""What Asterisk rightly says when the hotline is not there."""
+NO_HOTLINE = re.compile(
+    r"res_agi\.c: (Connecting to .* Connection refused|.* FastAGI failed\.)$"
+    r"|app_stack\.c: PJSIP/agent-.* Abnormal 'Gosub\(kept-agent,s,1\)' exit\."
+)
+"""What Asterisk rightly says when the hotline is not there, and of an agent who hangs up while
+being told that this is a call-back."""
 
 
 def not_hotline(part: Part) -> bool:
