@@ -33,7 +33,7 @@ class CalledBack:
         self._rings: defaultdict[str, list[Ring]] = defaultdict(list)
         self._undo = [
             ami.subscribe(["Newchannel"], self._rang),
-            ami.subscribe(["DTMFBegin"], self._heard),
+            ami.subscribe(["DTMFBegin", "DTMFEnd"], self._heard),
             ami.subscribe(["Hangup"], self._gone),
         ]
 

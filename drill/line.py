@@ -87,7 +87,7 @@ class Lines:
             self._fingers.put_nowait(each)
         self._undo = [
             ami.subscribe(["UserEvent"], self._up),
-            ami.subscribe(["DTMFBegin"], self._heard),
+            ami.subscribe(["DTMFBegin", "DTMFEnd"], self._heard),
             ami.subscribe(["Hangup"], self._gone),
             ami.subscribe(["OriginateResponse"], self._placed),
         ]

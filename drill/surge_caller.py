@@ -14,6 +14,8 @@ TALK_LIMIT: Final = 900.0
 """Seconds after which a caller ends a talk with an agent that nobody else ends."""
 HELLO: Final = "C"
 """A key that no telephone has: the agent hears that somebody is there."""
+HELLO_AFTER: Final = (0.5, 5.0)
+"""Pressed twice: the first may be lost in the agent's own key."""
 BEGIN: Final = 1.0
 """Seconds of listening before any key."""
 ACCEPT_EVERY: Final = 8.0
@@ -137,7 +139,9 @@ class Behaviour:
                 return End.CALLED_BACK
         if await line.until(line.agent, gives_up - time.time()):
             self._enter(Phase.AGENT, line.agent_at)
-            await self._lines.press(line, HELLO)
+            for seconds in HELLO_AFTER:
+                await line.until(line.over, seconds)
+                await self._lines.press(line, HELLO)
             await line.until(line.over, TALK_LIMIT)
             return End.AGENT
         return End.DROPPED if line.over.is_set() else End.GAVE_UP
