@@ -18,6 +18,7 @@ CONTRACT: dict[str, tuple[type[MetricWrapperBase], tuple[str, ...]]] = {
     "breachline_queue_waiting": (Gauge, ("incident", "language")),
     "breachline_queue_wait_seconds": (Histogram, ()),
     "breachline_places_kept": (Gauge, ("incident", "language")),
+    "breachline_callbacks_total": (Counter, ("incident", "outcome")),
     "breachline_predicted_wait_seconds": (Gauge, ("incident", "language", "quantile")),
     "breachline_wait_promise_total": (Counter, ("incident", "kept")),
     "breachline_agents": (Gauge, ("state",)),
