@@ -14,7 +14,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from incident.home import Home
@@ -100,6 +108,17 @@ class AgentSettings(_Section):
 Pause = Annotated[int, Field(ge=1, le=86400)]
 
 
+def _region(name: str) -> str:
+    from phonenumbers import SUPPORTED_REGIONS  # noqa: PLC0415 - slow, and seldom needed
+
+    if name not in SUPPORTED_REGIONS:
+        raise ValueError(f"{name!r} is no country of ISO 3166 in capitals (US, CA, GB)")
+    return name
+
+
+Region = Annotated[str, AfterValidator(_region)]
+
+
 class CallbackSettings(_Section):
     """Calling back those who keep a place. Pauses in seconds, before the next try.
 
@@ -107,8 +126,20 @@ class CallbackSettings(_Section):
     ``ring_seconds``: how long the person's telephone rings. ``no_answer_pauses``: after the first
     such try, the second, ...; the last one for the rest. ``busy_tries``, ``not_carried_tries``:
     bounds for busy lines, and for calls that the network did not carry; neither is a try.
+
+    Against abuse (docs/self-service.md), ``regions``: countries and territories (ISO 3166) whose
+    numbers a stranger may leave. ``others_a_day``: numbers that are not the caller's own, to be
+    called back or never called again, that one caller may leave within 24 hours.
+    ``number_a_day``: places that one number is given within 24 hours. ``unknown_an_hour``: numbers
+    that all callers without a number of their own may leave within an hour.
     """
 
+    regions: tuple[Region, ...] = Field(
+        ("US", "CA", "PR", "VI", "GU", "AS", "MP"), min_length=1, strict=False
+    )
+    others_a_day: int = Field(3, ge=0, le=1000)
+    number_a_day: int = Field(10, ge=1, le=1000)
+    unknown_an_hour: int = Field(60, ge=0, le=100_000)
     tries: int = Field(3, ge=1, le=20)
     ring_seconds: int = Field(25, ge=10, le=60)
     no_answer_pauses: tuple[Pause, ...] = Field((900, 3600), min_length=1, strict=False)

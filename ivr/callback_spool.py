@@ -10,10 +10,13 @@ from typing import Final
 
 from sqlalchemy.exc import SQLAlchemyError
 
+from incident.booking import BookingLimits
+from incident.contacts.phones import BadPhone, to_e164
 from incident.metrics import EMERGENCY_CALLBACKS
 from incident.privacy import IncidentKey
+from incident.settings import CallbackSettings
 from incident.store import callbacks
-from incident.store.callbacks import Kept, Refusal
+from incident.store.callbacks import Kept, Refusal, Why
 from incident.store.engine import Store, StoreError
 from pbx.spool import (
     CallbackRequest,
@@ -41,11 +44,13 @@ class CallbackSpool:
         folder: Path,
         keys: Callable[[], dict[str, IncidentKey]],
         taken: Callable[[CallbackRequest], Awaitable[None]],
+        booking: BookingLimits | None = None,
     ) -> None:
         self._store = store
         self._folder = folder
         self._keys = keys
         self._taken = taken
+        self._booking = booking or BookingLimits.of(CallbackSettings())
         self._told: set[Path] = set()
         self._failing = False
 
@@ -65,7 +70,7 @@ class CallbackSpool:
                 break
             await asyncio.to_thread(remove_spooled, path)
             if isinstance(kept, Refusal):
-                log.info("a spooled call-back is of a number that must not be called")
+                log.warning("a spooled call-back is not kept: %s", kept.why)
             elif kept.new:
                 new += 1
                 EMERGENCY_CALLBACKS.labels(request.incident).inc()
@@ -76,6 +81,8 @@ class CallbackSpool:
         self, request: CallbackRequest, key: str, incident: IncidentKey
     ) -> Kept | Refusal | None:
         """None: the database is away."""
+        if not self._callable(request.phone):
+            return Refusal(Why.NOT_CALLABLE)
         wanted = callbacks.request(
             incident,
             incident=request.incident,
@@ -91,7 +98,7 @@ class CallbackSpool:
             not_before=request.not_before,
         )
         try:
-            kept = await callbacks.keep(self._store, wanted)
+            kept = await callbacks.keep(self._store, wanted, self._booking)
         except (SQLAlchemyError, StoreError, OSError) as error:
             level = logging.DEBUG if self._failing else logging.WARNING
             self._failing = True
@@ -99,6 +106,13 @@ class CallbackSpool:
             return None
         self._failing = False
         return kept
+
+    def _callable(self, phone: str) -> bool:
+        """The emergency path knows forms of numbers, not what each one costs."""
+        try:
+            return self._booking.reaches(to_e164(phone))
+        except BadPhone:
+            return False
 
     async def _read(self, path: Path, keys: dict[str, IncidentKey]) -> CallbackRequest | None:
         try:

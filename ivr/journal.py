@@ -14,6 +14,8 @@ from typing import Final
 
 from sqlalchemy.exc import DataError, IntegrityError, SQLAlchemyError
 
+from incident.booking import BookingLimits
+from incident.settings import CallbackSettings
 from incident.store.callbacks import CallbackRequest, Kept, Refusal, keep
 from incident.store.calls import StoredCall, save_calls
 from incident.store.engine import Store, StoreError
@@ -34,10 +36,14 @@ _LAST_RETRY: Final = 5.0
 
 
 class Journal:
-    """``dropped``: calls lost because the database was away until the memory was full."""
+    """``dropped``: calls lost because the database was away until the memory was full.
+    ``booking``: whose places are kept."""
 
-    def __init__(self, store: Store, spool: Path | None = None) -> None:
+    def __init__(
+        self, store: Store, spool: Path | None = None, booking: BookingLimits | None = None
+    ) -> None:
         self._store = store
+        self.booking = booking or BookingLimits.of(CallbackSettings())
         self._spool = spool
         self._kept: list[Callable[[], None]] = []
         self._calls: dict[str, StoredCall] = {}
@@ -88,7 +94,7 @@ class Journal:
         """
         try:
             async with asyncio.timeout(timeout):
-                found = await keep(self._store, wanted)
+                found = await keep(self._store, wanted, self.booking)
         except (SQLAlchemyError, StoreError, OSError, TimeoutError) as error:
             if self._spool is None:
                 raise

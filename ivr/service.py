@@ -17,6 +17,7 @@ import uvloop
 from sqlalchemy import select
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
+from incident.booking import BookingLimits
 from incident.events import BadBroker, EventPublisher
 from incident.exposition import Exposition
 from incident.guessing import GuessLimits
@@ -91,7 +92,7 @@ class HotlineService:
         self._agents_at = 0.0
         self._learned = home.run / learned_file.NAME
         self.events = EventPublisher(settings.mqtt_url(), node, SERVICE, on_nudge=self._nudged.set)
-        self.journal = Journal(store, home.callback_spool)
+        self.journal = Journal(store, home.callback_spool, BookingLimits.of(settings.callbacks))
         self.incidents = Incidents(store, home)
         self.book = CallBook(node, self.journal, self.events)
         wrap_up = settings.agents.wrapup_seconds
@@ -120,7 +121,11 @@ class HotlineService:
             log_file=home.asterisk / "log" / "queue_log",
         )
         self.spool = CallbackSpool(
-            store, home.callback_spool, self.incidents.keys, self.reconciler.left_number
+            store,
+            home.callback_spool,
+            self.incidents.keys,
+            self.reconciler.left_number,
+            self.journal.booking,
         )
         self.ami = AmiClient(bind, asterisk.ami_port, account.ami_user, account.ami_secret)
         self.announcer = Announcer(

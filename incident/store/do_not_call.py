@@ -6,13 +6,30 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Literal, cast
 
-from sqlalchemy import CursorResult, Exists, Insert, Table, exists, select, update
+from sqlalchemy import (
+    ColumnElement,
+    CursorResult,
+    Exists,
+    Insert,
+    Table,
+    exists,
+    func,
+    select,
+    update,
+)
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from incident.booking import DAY, HOUR, BookingLimits
 from incident.store.callbacks import cancel_for_number
 from incident.store.engine import Store
-from incident.store.schema import CampaignContactRow, ContactRow, ContactState, DoNotCallRow
+from incident.store.schema import (
+    CallRow,
+    CampaignContactRow,
+    ContactRow,
+    ContactState,
+    DoNotCallRow,
+)
 
 Source = Literal["hotline", "agent"]
 WHY: Final = "asked not to be called"
@@ -68,6 +85,36 @@ async def stop_calls(
         )
         places = await cancel_for_number(session, incident, phone_hash, WHY, now)
     return Stopped(_rows(added) > 0, _rows(contacts), places)
+
+
+async def stopped_too_many(
+    store: Store,
+    incident: str,
+    phone_hash: bytes,
+    *,
+    caller: bytes | None,
+    limits: BookingLimits,
+    now: float,
+) -> bool:
+    """Whether this caller has stopped the calls to enough numbers that are not their own: a
+    stranger must not keep many people's notices from them. ``caller``: the hash of the caller's
+    number, None where it is not known; all such callers count together."""
+    if caller == phone_hash:
+        return False
+    who: ColumnElement[bool]
+    if caller is None:
+        who, since, most = CallRow.ani_hash.is_(None), now - HOUR, limits.unknown_an_hour
+    else:
+        who = (CallRow.ani_hash == caller) & (DoNotCallRow.phone_hash != caller)
+        since, most = now - DAY, limits.others_a_day
+    async with store.read() as session:
+        found = await session.scalar(
+            select(func.count())
+            .select_from(DoNotCallRow)
+            .join(CallRow, CallRow.id == DoNotCallRow.call_id)
+            .where(DoNotCallRow.incident_id == incident, DoNotCallRow.requested_at > since, who)
+        )
+    return (found or 0) >= most
 
 
 def asked_not(phone_hash: Any, incident: Any) -> Exists:

@@ -236,7 +236,8 @@ class CallbackRow(Base):
 
     ``rank``: Unix time at which the caller joined the line; it never changes, and the line is
     served in its order. ``not_before``: not called earlier (a chosen time, or a pause after an
-    unanswered try). ``state``: open (in line, or due later), calling (an agent is held and the
+    unanswered try). ``asked_by``: the hash of the caller's own number, None where it is not known.
+    ``state``: open (in line, or due later), calling (an agent is held and the
     person is being called or talks), done, given_up (unanswered too often), cancelled. The
     partial unique index is the last guard of "no second entry" for one number.
     """
@@ -244,6 +245,8 @@ class CallbackRow(Base):
     __tablename__ = "callbacks"
     __table_args__ = (
         Index(None, "incident_id", "state", "rank"),
+        Index(None, "incident_id", "phone_hash", "requested_at"),
+        Index(None, "incident_id", "asked_by", "requested_at"),
         Index(
             "uq_callbacks_open_phone",
             "incident_id",
@@ -270,6 +273,7 @@ class CallbackRow(Base):
     ended_at: Mapped[float | None] = mapped_column(Float)
     agent: Mapped[str | None] = mapped_column(String(32))
     detail: Mapped[str | None] = mapped_column(String(200))
+    asked_by: Mapped[bytes | None] = mapped_column(LargeBinary)
 
 
 class CallbackAttemptRow(Base):

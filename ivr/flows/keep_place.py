@@ -8,12 +8,13 @@ holds.
 from __future__ import annotations
 
 import uuid
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final, Literal
 
 from incident.contacts.phones import BadPhone, to_e164
 from incident.privacy import seal_for
-from incident.store.callbacks import Kept, Refusal, request
+from incident.store.callbacks import Kept, Refusal, Why, request
 from ivr.flows.choose_time import AS_SOON_AS_POSSIBLE, choose_time
 from ivr.journal import Journal
 from ivr.menu import AGENT_KEY, BACK, REPEAT
@@ -56,9 +57,10 @@ async def keep_place(
     told, too (BL_NEXT), as soon as the place is kept.
     """
     prompt = "callback.enter_number"
-    offered = _callable(caller)
+    own = _callable(caller)
+    offered = own if own and journal.booking.reaches(own) else ""
     for _ in range(TRIES):
-        number = await _number(talk, prompt, offered)
+        number = await _number(talk, prompt, offered, journal.booking.reaches)
         offered = ""
         if not number.e164:
             return number.key
@@ -66,13 +68,17 @@ async def keep_place(
         if isinstance(not_before, str):
             return not_before
         kept = await _keep(
-            talk, journal, number.e164, source=source, held=held, not_before=not_before
+            talk, journal, number.e164, own=own, source=source, held=held, not_before=not_before
         )
+        # Of somebody else's number nothing is told: neither that its owner asked not to be called,
+        # nor that they called us and keep a place.
+        mine = number.e164 == own
         if isinstance(kept, Refusal):
             talk.note("callback:not_allowed")
-            prompt = "callback.not_allowed"
+            told = mine and kept.why is Why.DO_NOT_CALL
+            prompt = "callback.not_allowed" if told else "callback.invalid"
             continue
-        await _thank(talk, kept, not_before)
+        await _thank(talk, not_before, already=mine and kept is not None and not kept.new)
         return END_CALL
     return ""
 
@@ -84,7 +90,7 @@ def _callable(caller: str) -> str:
         return ""
 
 
-async def _number(talk: Talk, prompt: str, offered: str) -> _Number:
+async def _number(talk: Talk, prompt: str, offered: str, reaches: Callable[[str], bool]) -> _Number:
     """A confirmed number, or the key that ended it."""
     if offered:
         key = await _confirm_caller(talk, offered)
@@ -102,7 +108,7 @@ async def _number(talk: Talk, prompt: str, offered: str) -> _Number:
         if not entered.value or REPEAT in entered.value:
             continue
         e164 = _callable(entered.value)
-        if not e164:
+        if not e164 or not reaches(e164):
             prompt = "callback.invalid"
             continue
         key = await _confirm(talk, entered.value)
@@ -139,6 +145,7 @@ async def _keep(
     journal: Journal,
     e164: str,
     *,
+    own: str,
     source: Source,
     held: Held | None,
     not_before: float,
@@ -158,6 +165,7 @@ async def _keep(
         token=place.token,
         rank=place.rank,
         not_before=not_before,
+        caller=own,
     )
     spooled = CallbackRequest(
         talk.incident.id,
@@ -190,8 +198,8 @@ async def _keep(
     return found
 
 
-async def _thank(talk: Talk, kept: Kept | None, not_before: float) -> None:
-    if kept is not None and not kept.new:
+async def _thank(talk: Talk, not_before: float, *, already: bool) -> None:
+    if already:
         text = "callback.kept_already"
     elif not_before > AS_SOON_AS_POSSIBLE:
         text = "callback.thanks_later"

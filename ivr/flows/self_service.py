@@ -34,7 +34,7 @@ class SelfService:
             "minor": lambda: minor(talk, references),
             "deceased": lambda: deceased(talk, references),
             "mistake": lambda: mistake(talk, references),
-            "stop_calls": lambda: stop_calls(talk, store),
+            "stop_calls": lambda: stop_calls(talk, store, journal.booking),
             "relay": lambda: relay(talk),
             "callback": lambda: callback(talk, journal, "menu"),
         }

@@ -8,6 +8,7 @@ from typing import Final
 
 from sqlalchemy.exc import SQLAlchemyError
 
+from incident.booking import BookingLimits
 from incident.contacts.phones import BadPhone, to_e164
 from incident.outcomes import SelfServiceResult
 from incident.store import do_not_call
@@ -25,7 +26,7 @@ ANOTHER: Final = "2"
 _STORED_SECONDS: Final = 3.0
 
 
-async def stop_calls(talk: Talk, store: Store) -> str:
+async def stop_calls(talk: Talk, store: Store, limits: BookingLimits) -> str:
     """Gives the key that ended it, or ""."""
     number = _called_from(talk)
     key = await talk.say("stop.this_number" if number else "stop.what")
@@ -48,7 +49,7 @@ async def stop_calls(talk: Talk, store: Store) -> str:
                 continue
         key = await _confirm(talk, number)
         if key == STOP:
-            return await _keep(talk, store, number)
+            return await _keep(talk, store, number, limits)
         if key != ANOTHER:
             return key
         number = ""
@@ -77,15 +78,26 @@ async def _confirm(talk: Talk, number: str) -> str:
     return key
 
 
-async def _keep(talk: Talk, store: Store, number: str) -> str:
+async def _keep(talk: Talk, store: Store, number: str, limits: BookingLimits) -> str:
     """Nobody is thanked before it is kept: the dialer honours it from then on."""
     incident = talk.incident
+    phone_hash = incident.key.lookup_hash(number)
     try:
         async with asyncio.timeout(_STORED_SECONDS):
+            if await do_not_call.stopped_too_many(
+                store,
+                incident.id,
+                phone_hash,
+                caller=talk.call.ani_hash,
+                limits=limits,
+                now=talk.book.now(),
+            ):
+                talk.note("stop:too_many")
+                return await talk.say("stop.failed")
             await do_not_call.stop_calls(
                 store,
                 incident.id,
-                incident.key.lookup_hash(number),
+                phone_hash,
                 source="hotline",
                 call=talk.call.id,
                 now=talk.book.now(),

@@ -11,16 +11,19 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
-from sqlalchemy import Select, select
+from sqlalchemy import ColumnElement, Select, func, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from incident.booking import DAY, HOUR, BookingLimits
 from incident.store.callbacks.requests import CallbackRequest, insert_request
 from incident.store.engine import Store
 from incident.store.schema import CallbackRow, DoNotCallRow
 
 _ROUNDS: Final = 5
 _DETAIL: Final = 200
+SPOKEN: Final = ("menu", "after_hours", "waiting")
+"""Sources of requests that the hotline itself took, and knows whose call it was."""
 
 
 class PlaceState(StrEnum):
@@ -40,7 +43,9 @@ LIVING: Final = (PlaceState.OPEN.value, PlaceState.CALLING.value)
 class Why(StrEnum):
     """Why something was refused. ``over``: the place is done, given up or cancelled.
     ``number_taken``: another living place of the incident has the number. ``attempt_over``: this
-    attempt id was used before, and has ended or belongs to another place."""
+    attempt id was used before, and has ended or belongs to another place. ``too_many``: the caller
+    or the number has asked too often (``incident.booking``). ``not_callable``: the number costs
+    whoever calls it, or is of a country that is not called."""
 
     UNKNOWN_PLACE = "unknown_place"
     OVER = "over"
@@ -49,6 +54,8 @@ class Why(StrEnum):
     DO_NOT_CALL = "do_not_call"
     NUMBER_TAKEN = "number_taken"
     ATTEMPT_OVER = "attempt_over"
+    TOO_MANY = "too_many"
+    NOT_CALLABLE = "not_callable"
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,22 +119,62 @@ def place_of(row: CallbackRow) -> Place:
     )
 
 
-async def keep(store: Store, wanted: CallbackRequest) -> Kept | Refusal:
+async def keep(
+    store: Store, wanted: CallbackRequest, limits: BookingLimits | None = None
+) -> Kept | Refusal:
     """Give the caller a place, or find the one that the number has already.
 
     Committed when it returns. Handing in the same request again gives the same place, whatever
-    became of it. Refuses (DO_NOT_CALL) a number whose owner asked not to be called.
+    became of it. Refuses DO_NOT_CALL: the owner of the number asked not to be called; and, with
+    ``limits``, TOO_MANY.
     """
     for _ in range(_ROUNDS):
         async with store.write() as session:
             if await on_do_not_call(session, wanted.incident_id, wanted.phone_hash):
                 return Refusal(Why.DO_NOT_CALL)
+            there = limits is None or await _same(session, wanted) is not None
+            if limits is not None and not there and await _too_many(session, wanted, limits):
+                return Refusal(Why.TOO_MANY)
             new = await insert_request(session, store.dialect, wanted)
             row = await _same(session, wanted)
             if row is not None:
                 return Kept(place_of(row), new)
         # The place that was in the way ended meanwhile: now there is room.
     raise RuntimeError("a place for this number ends as often as one is looked for")
+
+
+async def _too_many(session: AsyncSession, wanted: CallbackRequest, limits: BookingLimits) -> bool:
+    """Whether this number was given enough places, or this caller left enough numbers."""
+    row, day = CallbackRow, wanted.requested_at - DAY
+    if await _count(session, wanted, row.phone_hash == wanted.phone_hash, day) >= (
+        limits.number_a_day
+    ):
+        return True
+    if wanted.source not in SPOKEN:
+        return False  # nobody could tell then whose call it was
+    if wanted.asked_by is None:
+        unknown = row.asked_by.is_(None) & row.source.in_(SPOKEN)
+        hour = wanted.requested_at - HOUR
+        return await _count(session, wanted, unknown, hour) >= limits.unknown_an_hour
+    if wanted.asked_by == wanted.phone_hash:
+        return False
+    others = (row.asked_by == wanted.asked_by) & (row.phone_hash != wanted.asked_by)
+    return await _count(session, wanted, others, day) >= limits.others_a_day
+
+
+async def _count(
+    session: AsyncSession, wanted: CallbackRequest, which: ColumnElement[bool], since: float
+) -> int:
+    found = await session.scalar(
+        select(func.count())
+        .select_from(CallbackRow)
+        .where(
+            CallbackRow.incident_id == wanted.incident_id,
+            which,
+            CallbackRow.requested_at > since,
+        )
+    )
+    return found or 0
 
 
 async def _same(session: AsyncSession, wanted: CallbackRequest) -> CallbackRow | None:

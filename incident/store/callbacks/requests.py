@@ -35,6 +35,7 @@ class CallbackRequest:
     rank: float = 0.0
     not_before: float = 0.0
     state: str = "open"
+    asked_by: bytes | None = None
 
 
 def request(
@@ -50,11 +51,13 @@ def request(
     token: str | None = None,
     rank: float | None = None,
     not_before: float = 0.0,
+    caller: str = "",
 ) -> CallbackRequest:
     """Seal a number into a request. ``now``, ``rank`` and ``not_before``: Unix seconds.
 
     ``token``: that of the placeholder which holds the place already, else a new one. ``rank``:
-    when the caller joined the line, else ``now``."""
+    when the caller joined the line, else ``now``. ``caller``: the caller's own number in E.164, ""
+    where it is not known."""
     return CallbackRequest(
         incident_id=incident,
         language=language,
@@ -67,6 +70,7 @@ def request(
         token=token or uuid.uuid4().hex,
         rank=now if rank is None else rank,
         not_before=not_before,
+        asked_by=key.lookup_hash(caller) if caller else None,
     )
 
 

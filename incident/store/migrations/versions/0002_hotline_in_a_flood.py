@@ -25,6 +25,7 @@ def upgrade() -> None:
         batch.add_column(sa.Column("ended_at", sa.Float(), nullable=True))
         batch.add_column(sa.Column("agent", sa.String(length=32), nullable=True))
         batch.add_column(sa.Column("detail", sa.String(length=200), nullable=True))
+        batch.add_column(sa.Column("asked_by", sa.LargeBinary(), nullable=True))
     _keep_what_is_there()
     with op.batch_alter_table("callbacks") as batch:
         batch.alter_column("token", existing_type=sa.String(length=40), nullable=False)
@@ -32,6 +33,12 @@ def upgrade() -> None:
     op.create_index(
         op.f("ix_callbacks_incident_id_state_rank"), "callbacks", ["incident_id", "state", "rank"]
     )
+    for by in ("phone_hash", "asked_by"):
+        op.create_index(
+            op.f(f"ix_callbacks_incident_id_{by}_requested_at"),
+            "callbacks",
+            ["incident_id", by, "requested_at"],
+        )
     op.create_index(
         "uq_callbacks_open_phone",
         "callbacks",
