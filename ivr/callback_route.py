@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import time
 import uuid
@@ -23,6 +24,8 @@ DIAL: Final = "dial"
 LEAVE: Final = "leave"
 READY: Final = "ready"
 NO_CARRIER: Final = "none"
+BEGIN_SECONDS: Final = 8.0
+"""How long the store may take to commit a try."""
 
 
 class CallbackRoute:
@@ -66,7 +69,14 @@ class CallbackRoute:
         if not token:
             await session.set_variable(names.NEXT, READY)
             return
-        begun = await self._begin(token, agent)
+        if self._tries.calling_in(token):
+            log.info("a placeholder has an agent while its owner is on the line in person")
+            await session.set_variable(names.NEXT, LEAVE)
+            return
+        # An agent listens to silence meanwhile. A try that was committed all the same is ended when
+        # it is seen that nothing was dialled.
+        async with asyncio.timeout(BEGIN_SECONDS):
+            begun = await self._begin(token, agent)
         if isinstance(begun, Refusal):
             log.info("the place of a placeholder is not called now: %s", begun.why)
             await session.set_variable(names.NEXT, LEAVE)

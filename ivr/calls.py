@@ -194,6 +194,7 @@ class CallBook:
         self._calls: dict[str, Call] = {}
         self._choices: dict[tuple[str, str, str], Counter] = {}
         self._timers: dict[str, asyncio.TimerHandle] = {}
+        self._met: set[str] = set()
 
     def __iter__(self) -> Iterator[Call]:
         return iter(tuple(self._calls.values()))
@@ -212,8 +213,17 @@ class CallBook:
         return self._in_person(lambda call: call.waiting)
 
     def met_in_person(self) -> frozenset[str]:
-        """Tokens of the kept places whose owners met an agent on the line."""
-        return self._in_person(lambda call: call.connected_at is not None)
+        """Tokens of the kept places whose owners met an agent on the line, until each was
+        ``settled``: the call may be over by the time that somebody asks."""
+        return frozenset(self._met)
+
+    def settled(self, token: str) -> None:
+        """This place is over, and the store knows it."""
+        self._met.discard(token)
+
+    def calling_in(self, token: str) -> bool:
+        """Whether the owner of a kept place is on the line to take it in person, or did so."""
+        return token in self._met or any(call.in_person_at == token for call in self)
 
     def _in_person(self, which: Callable[[Call], bool]) -> frozenset[str]:
         found = (call.in_person_at for call in self if which(call))
@@ -244,6 +254,7 @@ class CallBook:
     def adopt(self, call: Call) -> None:
         """Take over a call that the store knows as open."""
         self._calls.setdefault(call.id, call)
+        self._note_met(call)
 
     def save(self, call: Call) -> None:
         """Have the call written as it stands."""
@@ -335,6 +346,7 @@ class CallBook:
         if call.connected_at is not None:
             return
         call.connected_at, call.agent = at, agent[:32]
+        self._note_met(call)
         self._waited(call, at)
         self.save(call)
         self._tell(call, "connected", at)
@@ -373,6 +385,10 @@ class CallBook:
         for timer in self._timers.values():
             timer.cancel()
         self._timers.clear()
+
+    def _note_met(self, call: Call) -> None:
+        if call.connected_at is not None and call.in_person_at is not None:
+            self._met.add(call.in_person_at)
 
     def _overdue(self, call: Call) -> None:
         self._timers.pop(call.id, None)

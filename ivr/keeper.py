@@ -35,7 +35,13 @@ DOUBT_SECONDS: Final = 1.5
 STAYED: Final = "stayed in line in person"
 CAME: Final = "came back in person and met an agent"
 MOVE: Final = "move"
+OPEN_SECONDS: Final = 5.0
+"""So long after it is known who stands in line, new callers wait for kept places to be put back."""
+OPEN: Final = "open"
 _LIFE_MS: Final = 30000
+_MOVED: Final = 1000
+"""Placeholders of which it is remembered where they were moved to, before those gone are left out.
+"""
 
 
 class Keeper:
@@ -63,6 +69,8 @@ class Keeper:
         self._grace = Grace()
         self._moved: dict[str, tuple[str, ...]] = {}
         self._ready = False
+        self._opened = False
+        self._settled_at = 0.0
         self._failing = False
 
     @property
@@ -73,11 +81,12 @@ class Keeper:
     def settled(self) -> None:
         """What happened while we did not listen has been found out."""
         self._ready = True
+        self._settled_at = self._clock()
         self.nudge()
 
     def lost(self) -> None:
         """The link to Asterisk is down."""
-        self._ready = False
+        self._ready = self._opened = False
 
     def nudge(self) -> None:
         """Some place has changed: look at once."""
@@ -91,6 +100,8 @@ class Keeper:
             return
         if event.name.lower() == "queuecallerjoin":
             self._grace.clear(token)
+            if not self._opened:
+                self.nudge()
         elif event.name.lower() == "queuecallerleave":
             # To an agent, perhaps: what becomes of the place is being written.
             self._grace.note(token, self._clock())
@@ -115,8 +126,12 @@ class Keeper:
                 self._failing = False
 
     async def _look(self) -> None:
+        for token in self._book.met_in_person():
+            # Wherever the place is looked after: nobody is called who has talked with an agent.
+            await cancel(self._store, token, CAME, self._clock())
+            self._book.settled(token)
         places = [place for place in await open_places(self._store) if self._here(place)]
-        places = [place for place in places if not await self._in_person(place)]
+        places = [place for place in places if not await self._stayed(place)]
         now = self._clock()
         wanted: dict[str, list[Place]] = defaultdict(list)
         in_person = self._book.in_person_now()
@@ -129,6 +144,18 @@ class Keeper:
         living = {place.token for place in places}
         for queue in self._incidents.queues():
             await self._put_right(queue, wanted[queue], living)
+        await self._let_in({place.token for each in wanted.values() for place in each})
+
+    async def _let_in(self, wanted: set[str]) -> None:
+        """Nobody joins the line of an Asterisk that was started anew before the kept places stand
+        in it (``[line-gate]`` of the dialplan, which does not wait for ever)."""
+        if self._opened:
+            return
+        missing = any(self._lineup.placeholder(token) is None for token in wanted)
+        if missing and self._clock() - self._settled_at < OPEN_SECONDS:
+            return
+        await self._ami.action("Setvar", {"Variable": names.LINE, "Value": OPEN})
+        self._opened = True
 
     def _here(self, place: Place) -> bool:
         return place.call_id is None or place.call_id.startswith(f"{self._node}-")
@@ -139,17 +166,13 @@ class Keeper:
         language = place.language if place.language in served.languages else served.languages[0]
         return names.queue(place.incident, language)
 
-    async def _in_person(self, place: Place) -> bool:
-        """Whether the place is over, because its owner met an agent on the line; or stands in line
-        after all: the hotline died after it had kept the place, and the dialplan, which did not
-        hear of it, let the caller wait."""
-        if place.token in self._book.met_in_person():
-            why = CAME
-        elif place.call_id is not None and self._lineup.queue_of(place.call_id) is not None:
-            why = STAYED
-        else:
+    async def _stayed(self, place: Place) -> bool:
+        """Whether the place is over, because its owner stands in line after all: the hotline died
+        after it had kept the place, and the dialplan, which did not hear of it, let the caller
+        wait."""
+        if place.call_id is None or self._lineup.queue_of(place.call_id) is None:
             return False
-        await cancel(self._store, place.token, why, self._clock())
+        await cancel(self._store, place.token, STAYED, self._clock())
         return True
 
     async def _put_right(self, queue: str, wanted: Sequence[Place], living: set[str]) -> None:
@@ -211,7 +234,7 @@ class Keeper:
             caller_id="",
             variables={
                 f"__{names.KEPT}": place.token,
-                f"__{names.RANK}": str(int(place.rank * 1000)),
+                f"__{names.RANK}": str(round(place.rank * 1000)),
                 f"__{names.INCIDENT}": place.incident,
                 f"__{names.LANGUAGE}": place.language,
                 f"__{names.QUEUE}": queue,
@@ -222,6 +245,12 @@ class Keeper:
     async def _move(self, queue: str, line: Sequence[Entry], entry: Entry) -> None:
         """Have a placeholder stand where its rank belongs, unless it did so in this very line: the
         dialplan knows ranks better than we do."""
+        if len(self._moved) > _MOVED:
+            self._moved = {
+                one: seen
+                for one, seen in self._moved.items()
+                if self._lineup.queue_of(one) is not None
+            }
         before = tuple(each.unique_id for each in _ahead(line, entry))
         if self._moved.get(entry.unique_id) == before:
             return

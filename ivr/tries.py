@@ -101,6 +101,10 @@ class CallbackTries:
         self._trunks.take(begun.carrier)
         self._tell(begun, "placed", self._clock())
 
+    def calling_in(self, token: str) -> bool:
+        """Whether the owner of the place is on the line in person: nobody is called then."""
+        return self._book.calling_in(token)
+
     def on_event(self, event: Event) -> None:
         handler = self._handlers.get(event.get("UserEvent"))
         if handler is not None:

@@ -40,6 +40,8 @@ TRY: Final = "BL_TRY"
 """Id of the committed attempt."""
 QUEUE: Final = "BL_QUEUE"
 """The queue that somebody waits in."""
+LINE: Final = "BL_LINE"
+"""Global. ``open``: the kept places stand in line since Asterisk was started, callers may join."""
 HINT: Final = "BL_HINT"
 """A position in it to look for the right one from."""
 

@@ -42,7 +42,9 @@ class CallbackRules:
 
     ``tries``: how many may end without the person coming to the telephone; ``unreached_pauses``:
     after the first of them, the second, ... (the last one for the rest). Busy lines and calls that
-    the network did not carry are counted apart, for they say nothing of the person.
+    the network did not carry are counted apart, for they say nothing of the person. The pause after
+    the latter doubles up to ``longest_pause``: a carrier that is away for an hour must cost nobody
+    their place.
     """
 
     tries: int = 3
@@ -53,6 +55,7 @@ class CallbackRules:
     not_carried_tries: int = 10
     not_carried_pause: float = 60.0
     agent_left_pause: float = 0.0
+    longest_pause: float = 3600.0
 
     @classmethod
     def of(cls, settings: CallbackSettings) -> CallbackRules:
@@ -105,10 +108,12 @@ class CallbackRules:
         match outcome:
             case CallbackOutcome.BUSY:
                 return self.busy_pause
-            case CallbackOutcome.NOT_CARRIED:
-                return self.not_carried_pause
-            case CallbackOutcome.AGENT_LEFT:
+            case CallbackOutcome.AGENT_LEFT if made == 1:
                 return self.agent_left_pause
+            case CallbackOutcome.NOT_CARRIED | CallbackOutcome.AGENT_LEFT:
+                # Never so many rings in a row that somebody's telephone knows no peace, either.
+                doubled = self.not_carried_pause * 2.0 ** (made - 1)
+                return max(self.not_carried_pause, min(doubled, self.longest_pause))
             case CallbackOutcome.UNKNOWN:
                 return self.unknown_pause
             case _:

@@ -47,8 +47,8 @@ def test_whoever_talked_is_done() -> None:
         (CallbackOutcome.NO_ANSWER, [15, 60]),
         (CallbackOutcome.MACHINE, [15, 60]),
         (CallbackOutcome.UNKNOWN, [15, 15]),
-        (CallbackOutcome.NOT_CARRIED, [1] * 9),
-        (CallbackOutcome.AGENT_LEFT, [0] * 9),
+        (CallbackOutcome.NOT_CARRIED, [1, 2, 4, 8, 16, 32, 60, 60, 60]),
+        (CallbackOutcome.AGENT_LEFT, [0, 2, 4, 8, 16, 32, 60, 60, 60]),
     ],
 )
 def test_pauses_and_the_last_try(outcome: CallbackOutcome, minutes: list[int]) -> None:
@@ -58,6 +58,13 @@ def test_pauses_and_the_last_try(outcome: CallbackOutcome, minutes: list[int]) -
     last = after(outcome, len(minutes) + 1)
     assert last.state is PlaceState.GIVEN_UP
     assert last.detail.endswith(f"after {len(minutes) + 1} tries")
+
+
+def test_a_carrier_that_is_away_for_hours_costs_nobody_their_place() -> None:
+    at, made = NOON, 1
+    while (step := after(CallbackOutcome.NOT_CARRIED, made, at=at)).state is PlaceState.OPEN:
+        at, made = step.not_before, made + 1
+    assert at - NOON > 3 * 3600
 
 
 def test_the_reason_is_told() -> None:

@@ -1,0 +1,227 @@
+"""What heals the line of kept places, with the real store and an Asterisk that only listens."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import cast
+
+from incident.plan import parse_plan
+from incident.settings import CarrierSettings
+from incident.store import callbacks
+from incident.store.callbacks import PlaceState
+from incident.store.engine import Store
+from incident.store.incidents import ActiveIncident
+from ivr.callback_route import CallbackRoute
+from ivr.calls import HOTLINE, Call, CallBook
+from ivr.journal import Journal
+from ivr.keeper import OPEN_SECONDS, Keeper
+from ivr.keeping.rules import CallbackRules
+from ivr.lineup import Lineup
+from ivr.served import Incidents, ServedIncident
+from ivr.tries import CallbackTries
+from ivr.trunks import Trunks
+from pbx import names
+from pbx.ami import AmiClient, Event
+from tests.ivr_talk import Caller, Published, request, served
+from tests.running import eventually, plan_text
+
+PLAN = parse_plan(plan_text(), "test")
+TOKEN = "0123456789abcdef" * 2
+PHONE = "+12025550101"
+QUEUE = "northwind-en"
+IN_LINE = "node1-1795465328.80"
+
+
+class Air:
+    def __init__(self) -> None:
+        self.all: dict[str, ServedIncident] = {PLAN.incident: served(PLAN)}
+
+    def get(self, incident: str | None) -> ServedIncident | None:
+        return self.all.get(incident or "")
+
+    def queues(self) -> dict[str, tuple[str, str]]:
+        return {QUEUE: ("northwind", "en")}
+
+
+class Asterisk:
+    """Takes every order and tells nothing of its own."""
+
+    connected = True
+
+    def __init__(self) -> None:
+        self.orders: list[tuple[str, Mapping[str, str]]] = []
+        self.originated: list[str] = []
+
+    async def action(self, name: str, fields: Mapping[str, str]) -> None:
+        self.orders.append((name, fields))
+
+    async def collect(self, name: str, *, timeout: float) -> list[Event]:
+        return []
+
+    async def originate(self, *, channel: str, **_more: object) -> None:
+        self.originated.append(channel)
+
+    @property
+    def opened(self) -> bool:
+        return ("Setvar", {"Variable": names.LINE, "Value": "open"}) in self.orders
+
+
+class Desk:
+    def __init__(self, store: Store, clock: Callable[[], float] = time.time) -> None:
+        self.store = store
+        self.asterisk = Asterisk()
+        self.book = CallBook("node1", Journal(store), Published())
+        self.lineup = Lineup()
+        self.lineup.serve([QUEUE])
+        self.air = cast(Incidents, Air())
+        self.keeper = Keeper(
+            node="node1",
+            ami=cast(AmiClient, self.asterisk),
+            store=store,
+            incidents=self.air,
+            lineup=self.lineup,
+            book=self.book,
+            clock=clock,
+        )
+
+    async def place(self, incident: ActiveIncident, call: str | None = None) -> None:
+        await callbacks.keep(
+            self.store,
+            callbacks.request(
+                incident.key,
+                incident=incident.id,
+                language="en",
+                e164=PHONE,
+                source="menu",
+                source_key=TOKEN,
+                call=call,
+                now=1.0,
+                token=TOKEN,
+            ),
+        )
+
+    async def state(self) -> PlaceState | None:
+        found = await callbacks.place_by_token(self.store, TOKEN)
+        return None if found is None else found.state
+
+    def in_person(self) -> Call:
+        """The owner has called again and waits at the place."""
+        call = self.book.begin(IN_LINE, "northwind", via=HOTLINE)
+        self.book.in_person(call, TOKEN)
+        self.book.queued(call, "en", self.book.now())
+        return call
+
+    async def looks(self, until: Callable[[], bool]) -> None:
+        task = asyncio.create_task(self.keeper.run(), name="keeper")
+        try:
+            await eventually(until)
+        finally:
+            task.cancel()
+            await asyncio.wait({task})
+
+    def joined(self) -> None:
+        """The placeholder stands in line."""
+        event = Event(
+            "QueueCallerJoin",
+            {
+                "Queue": QUEUE,
+                "Channel": f"Local/{TOKEN}@kept-far-00000001;1",
+                "Uniqueid": f"kept-{TOKEN}",
+                "Position": "1",
+                "Count": "1",
+            },
+            0.0,
+        )
+        self.lineup.on_event(event)
+        self.keeper.on_event(event)
+
+
+async def test_who_met_an_agent_in_person_is_not_called_though_the_call_is_long_over(
+    store: Store, incident: ActiveIncident
+) -> None:
+    desk = Desk(store)
+    await desk.place(incident)
+    call = desk.in_person()
+    desk.book.connected(call, "1001", desk.book.now())
+    desk.book.end(call, desk.book.now())
+    assert desk.book.get(IN_LINE) is None
+    desk.keeper.settled()
+    await desk.looks(lambda: not desk.book.met_in_person())
+    assert await desk.state() is PlaceState.CANCELLED
+    assert desk.asterisk.originated == []
+
+
+async def test_the_line_opens_once_the_kept_places_stand_in_it(
+    store: Store, incident: ActiveIncident
+) -> None:
+    desk = Desk(store)
+    await desk.place(incident)
+    desk.keeper.settled()
+    await desk.looks(lambda: bool(desk.asterisk.originated))
+    assert not desk.asterisk.opened
+    desk.joined()
+    await desk.looks(lambda: desk.asterisk.opened)
+
+
+async def test_the_line_opens_at_once_where_nobody_keeps_a_place(store: Store) -> None:
+    desk = Desk(store)
+    desk.keeper.settled()
+    await desk.looks(lambda: desk.asterisk.opened)
+
+
+async def test_the_line_opens_though_a_placeholder_never_comes_and_again_after_a_restart(
+    store: Store, incident: ActiveIncident
+) -> None:
+    now = time.time()
+    desk = Desk(store, lambda: now)
+    await desk.place(incident)
+    desk.keeper.settled()
+    await desk.looks(lambda: bool(desk.asterisk.originated))
+    assert not desk.asterisk.opened
+    now += OPEN_SECONDS
+    await desk.looks(lambda: desk.asterisk.opened)
+    desk.asterisk.orders.clear()
+    desk.keeper.lost()
+    now += 1.0
+    desk.keeper.settled()
+    now += OPEN_SECONDS
+    await desk.looks(lambda: desk.asterisk.opened)
+
+
+async def test_a_placeholder_calls_nobody_who_is_on_the_line_in_person(
+    store: Store, incident: ActiveIncident, tmp_path: Path
+) -> None:
+    desk = Desk(store)
+    await desk.place(incident)
+    carrier = CarrierSettings(name="public", host="127.0.25.2", outbound=True)
+    trunks = Trunks([carrier])
+
+    async def nothing() -> None:
+        """Nothing is in the spool."""
+
+    route = CallbackRoute(
+        store=store,
+        incidents=desk.air,
+        tries=CallbackTries(
+            store=store,
+            incidents=desk.air,
+            book=desk.book,
+            publisher=Published(),
+            rules=CallbackRules(),
+            trunks=trunks,
+            log_file=tmp_path / "queue_log",
+        ),
+        trunks=trunks,
+        ring_seconds=30,
+        ready=lambda: True,
+        adopt=nothing,
+    )
+    desk.in_person()
+    caller = Caller([], request=replace(request(), args=("northwind", TOKEN, "1001")))
+    await route(caller.session)
+    assert caller.variables[names.NEXT] == "leave"
+    assert await desk.state() is PlaceState.OPEN
