@@ -1,9 +1,9 @@
 """The emergency path: what a caller hears when the hotline is not there or has failed.
 
-Asterisk runs this as a plain AGI script, ``python -m pbx.emergency HOME``, from the project's
-folder. It needs no service and no database: the essentials are said, a call-back number is taken
-into a sealed file, and in every other case, whatever goes wrong here, the caller goes on to wait
-for an agent.
+Asterisk runs this as a plain AGI script, ``python -m pbx.emergency HOME [REGIONS]``, from the
+project's folder; REGIONS: the countries whose numbers may be left, as US,CA (all without it). It
+needs no service and no database: the essentials are said, a call-back number is taken into a sealed
+file, and in every other case, whatever goes wrong here, the caller goes on to wait for an agent.
 
 A caller who comes out of the line to keep the place there (BL_KEPT, BL_RANK) is asked for the
 number at once.
@@ -22,6 +22,7 @@ import signal
 import sys
 import time
 import uuid
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, Final
@@ -63,6 +64,23 @@ def e164(digits: str) -> str | None:
     return None
 
 
+def reaches(phone: str, regions: Collection[str]) -> bool:
+    """Whether a stranger may have this number called: by where it is, and what it costs. What
+    cannot be found out is left to whoever takes the request over."""
+    if not regions:
+        return True
+    try:
+        import phonenumbers  # noqa: PLC0415 - slow to import, seldom needed
+
+        number = phonenumbers.parse(phone)
+        kind = phonenumbers.number_type(number)
+        region = phonenumbers.region_code_for_number(number)
+    except Exception as error:  # noqa: BLE001 - a library of no use must not cost the call-back
+        complain(f"{type(error).__name__}: a number is not looked at")
+        return True
+    return region in regions and kind != phonenumbers.PhoneNumberType.PREMIUM_RATE
+
+
 @dataclass(frozen=True, slots=True)
 class Place:
     """A place in line; ``rank``: since when, Unix seconds."""
@@ -90,12 +108,14 @@ class EmergencyCall:
         place: Place | None = None,
         *,
         shed: bool = False,
+        regions: Collection[str] = (),
     ) -> None:
         self._agi = agi
         self._home = home
         self._pack = pack
         self._place = place
         self._shed = shed
+        self._regions = regions
         self._language = ""
         if language in pack.languages:
             self._choose(language)
@@ -164,7 +184,7 @@ class EmergencyCall:
             prompt = self._pack.prompts[self._language][texts.ENTER_NUMBER]
             digits = self._agi.get_data(f'"{prompt}"', _DIGIT_MS, _MAX_DIGITS)
             phone = e164(digits.rstrip("#"))
-            if phone is None:
+            if phone is None or not reaches(phone, self._regions):
                 self._play(texts.INVALID, "")
                 continue
             self._agi.say_digits(digits.rstrip("#"))
@@ -254,7 +274,7 @@ def complain(what: str) -> None:
     sys.stderr.write(f"breachline emergency: {what}\n")
 
 
-def serve(home: Home, agi: AGI) -> None:
+def serve(home: Home, agi: AGI, regions: Collection[str] = ()) -> None:
     """The caller of this AGI session, from the variables to BL_NEXT."""
     agi.set_variable(names.NEXT, "queue")
     incident = str(agi.get_variable(names.INCIDENT))
@@ -262,17 +282,18 @@ def serve(home: Home, agi: AGI) -> None:
     place = place_of(str(agi.get_variable(names.KEPT)), str(agi.get_variable(names.RANK)))
     pack = read_emergency_pack(home, incident)
     shed = str(agi.get_variable(names.SHED)) == "1"
-    then = EmergencyCall(agi, home, pack, language, place, shed=shed).run()
+    then = EmergencyCall(agi, home, pack, language, place, shed=shed, regions=regions).run()
     agi.set_variable(names.NEXT, then)
 
 
 def main(argv: list[str]) -> int:
-    """``argv``: the program's name and HOME. Gives the exit status."""
+    """``argv``: the program's name, HOME, and REGIONS or nothing. Gives the exit status."""
     signal.alarm(_LIFETIME)
     try:
         serve(
             Home.at(argv[1]),
             AGI(stdin=_Input(sys.stdin.buffer), stdout=sys.stdout, stderr=_Quiet()),
+            argv[2].split(",") if len(argv) > 2 else (),
         )
     except (AGIHangup, AGIAppError, BrokenPipeError):
         return 0  # the caller is gone, or a prompt could not be played: the dialplan goes on

@@ -147,7 +147,7 @@ def render_asterisk(
     )
     changed = [path for path, content in files.items() if write_if_changed(path, content)]
     scripts = {
-        "emergency": _script("pbx.emergency", str(home.root)),
+        "emergency": _script("pbx.emergency", str(home.root), ",".join(settings.callbacks.regions)),
         "carriers": _script(
             "pbx.carriers", str(home.root), settings.bind, str(settings.asterisk.ami_port)
         ),

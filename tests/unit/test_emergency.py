@@ -67,12 +67,13 @@ def run(
     incident: str = "northwind",
     language: str = "",
     name: bytes = b"unknown",
+    regions: str = "",
     variables: Mapping[str, str] = MappingProxyType({}),
 ) -> Call:
     """Plays Asterisk. ``keys`` gives what the caller presses at a prompt ("" for nothing), as
     ``language/name``; at ``wait`` after it; HANG_UP ends the call there."""
     call = Call(variables={"BL_INCIDENT": incident, "BL_LANGUAGE": language, **variables})
-    with script(home) as process:
+    with script(home, *filter(None, [regions])) as process:
         assert process.stdin is not None
         assert process.stdout is not None
         process.stdin.write(
@@ -98,9 +99,9 @@ def run(
 
 
 @contextmanager
-def script(home: Home) -> Iterator[subprocess.Popen[bytes]]:
+def script(home: Home, *more: str) -> Iterator[subprocess.Popen[bytes]]:
     with subprocess.Popen(
-        [sys.executable, "-m", "pbx.emergency", str(home.root)],
+        [sys.executable, "-m", "pbx.emergency", str(home.root), *more],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -444,6 +445,34 @@ def test_caller_names_in_any_encoding(home: Home) -> None:
 )
 def test_entered_keys_as_numbers(digits: str, number: str | None) -> None:
     assert e164(digits) == number
+
+
+@pytest.mark.parametrize(
+    ("keys", "kept"),
+    [
+        ("8005550123", True),
+        ("2025550123", True),
+        ("8098675309", False),
+        ("18768675309", False),
+        ("01152155501234", False),
+        ("011449098790018", False),
+    ],
+)
+def test_only_numbers_of_the_regions_may_be_left(home: Home, keys: str, kept: bool) -> None:
+    call = run(
+        home,
+        script_of(
+            en__emergency_callback_offer="1",
+            en__callback_enter_number=keys,
+            en__callback_confirm="1",
+        ),
+        language="en",
+        regions="US,CA",
+    )
+    assert call.variables["BL_NEXT"] == ("kept" if kept else "queue")
+    assert ("en/callback-invalid" in call.played) is not kept
+    assert bool(list_spooled(home.callback_spool)) is kept
+    assert call.complaint == ""
 
 
 def test_a_pack_is_read_as_it_was_written(home: Home) -> None:

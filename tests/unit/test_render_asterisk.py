@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from incident.home import Home
-from incident.settings import CarrierSettings, Settings
+from incident.settings import CallbackSettings, CarrierSettings, Settings
 from pbx.render import (
     AgentPhone,
     HomeUnusable,
@@ -83,6 +83,13 @@ def test_rendering_again_changes_nothing_and_one_change_one_file(tmp_path: Path)
     assert read_secrets(home) == secret
     _, changed = render(tmp_path, Settings(carrier=CARRIERS[:1]))
     assert [path.name for path in changed] == ["pjsip_generated.conf"]
+
+
+def test_the_emergency_path_is_told_whose_numbers_may_be_left(tmp_path: Path) -> None:
+    narrow = Settings(carrier=CARRIERS, callbacks=CallbackSettings(regions=("US", "PR")))
+    home, _ = render(tmp_path, narrow)
+    script = (home.asterisk / "agi-bin" / "emergency").read_text()
+    assert script.endswith(f'{home.root} US,PR "$@"\n')
 
 
 def test_no_place_is_left_unfilled(tmp_path: Path) -> None:
