@@ -68,6 +68,7 @@ def main() -> int:
             *lint(etc, PROJECT / "asterisk-conf" / "modules.conf"),
             *lint(public, PROJECT / "drill" / "network" / "modules.conf"),
             *outside_reach(PROJECT / "dialplan"),
+            *outside_reach(etc, "extensions*.conf"),
             *shared_names(),
         ]
     for finding in findings:
@@ -128,17 +129,23 @@ def _asterisklint(etc: Path, command: str) -> str:
     return done.stdout + done.stderr
 
 
-def outside_reach(dialplan: Path) -> list[str]:
+def outside_reach(folder: Path, which: str = "*.conf") -> list[str]:
     """Lines of our dialplan that could dial out or run a program, in whatever case: Asterisk
-    takes ``dial`` for ``Dial``."""
+    takes ``dial`` for ``Dial``. And those that could say whom a call-back calls: the hotline's
+    answer alone does, and the dialplan sets it empty before it asks."""
     pattern = re.compile(rf"\b({'|'.join(FORBIDDEN)})\b(?=\(|\s*$)", re.IGNORECASE)
     allowed = re.compile(rf",({'|'.join(ALLOWED)})")
-    return [
-        f"dialplan/{file.name}:{number}: {match[1]}() may not stand in the dialplan"
-        for file in sorted(dialplan.glob("*.conf"))
-        for number, line in enumerate(file.read_text().splitlines(), 1)
-        if (match := pattern.search(line.partition(";")[0])) and not allowed.search(line)
-    ]
+    chosen = re.compile(rf"({names.DIAL}|{names.TRUNK})=[^)]")
+    found = []
+    for file in sorted(folder.glob(which)):
+        for number, line in enumerate(file.read_text().splitlines(), 1):
+            said = re.split(r"(?<!\\);", line)[0].rstrip()
+            place = f"{folder.name}/{file.name}:{number}"
+            if (match := pattern.search(said)) and not allowed.search(said):
+                found.append(f"{place}: {match[1]}() may not stand in the dialplan")
+            if match := chosen.search(said):
+                found.append(f"{place}: {match[1]} is for the hotline to say")
+    return found
 
 
 def shared_names() -> list[str]:

@@ -61,6 +61,12 @@ def test_a_module_that_is_used_and_not_loaded_is_found(
         "Originate(Local/${X}@kept-far/n,exten,kept-near,s,1,30,av(A=B))",
         "Dial(PJSIP/${BL_DIAL}@${BL_TRUNK},60)",
         "Dial(PJSIP/${BL_X}@carrier-a,20,mb(outsourcer-call^s^1)U(outsourcer-answered^s^1))",
+        # What is allowed in a comment allows nothing before it.
+        "Dial(PJSIP/x) ;,Originate(Local/s@closed-far/n,exten,closed,s,1,30,a)",
+        # Whom a call-back calls, said by anybody but the hotline.
+        "Set(BL_DIAL=${EXTEN})",
+        "Set(__BL_TRUNK=carrier-a)",
+        "Originate(Local/s@kept-far/n,exten,kept-near,s,1,30,av(__BL_DIAL=1))",
         "System(id)",
         "Transfer",
         "TrySystem (id)",
@@ -69,7 +75,15 @@ def test_a_module_that_is_used_and_not_loaded_is_found(
 def test_what_reaches_outside_is_found(tmp_path: Path, line: str) -> None:
     (tmp_path / "x.conf").write_text(f"[a]\nexten => s,1,{line.replace(' (', '(')} ; note\n")
     (finding,) = dialplan_lint.outside_reach(tmp_path)
-    assert finding.startswith("dialplan/x.conf:2: ")
+    assert finding.startswith(f"{tmp_path.name}/x.conf:2: ")
+
+
+def test_generated_dialplan_is_looked_at_too(etc: Path) -> None:
+    assert dialplan_lint.outside_reach(etc, "extensions*.conf") == []
+    with (etc / "extensions_generated.conf").open("a") as file:
+        file.write("exten => x,1,Dial(PJSIP/${EXTEN}@carrier-example,20)\n")
+    (finding,) = dialplan_lint.outside_reach(etc, "extensions*.conf")
+    assert "extensions_generated.conf" in finding
 
 
 def test_what_only_speaks_of_it_is_not(tmp_path: Path) -> None:
@@ -200,6 +214,14 @@ def test_no_way_in_leads_out(etc: Path, entrance: str) -> None:
                     r"[^,]+,(cr)?b\(agent-call\^s\^1\),,,,,(kept-agent)?,,\$\{BL_POSITION\}",
                     arguments,
                 ), arguments
+
+
+def test_nothing_is_called_that_an_earlier_try_was_told(etc: Path) -> None:
+    steps = [f"{name}({arguments})" for name, arguments in applications(contexts(etc)["kept-call"])]
+    asked = next(at for at, step in enumerate(steps) if step.startswith("AGI("))
+    assert {"Set(BL_NEXT=)", "Set(BL_DIAL=)", "Set(BL_TRY=)"} <= set(steps[:asked])
+    assert steps[asked + 1].startswith('GotoIf($["${BL_NEXT}" = "dial"]')
+    assert sum(step.startswith("Dial(") for step in steps) == 1
 
 
 def test_endpoints_enter_only_by_these_doors(etc: Path) -> None:
