@@ -211,7 +211,7 @@ def test_no_way_in_leads_out(etc: Path, entrance: str) -> None:
             if name == "Queue":
                 # No option that lets either side transfer (t, T) or go on in the dialplan (g, F).
                 assert re.fullmatch(
-                    r"[^,]+,(cr)?b\(agent-call\^s\^1\),,,,,(kept-agent)?,,\$\{BL_POSITION\}",
+                    r"[^,]+,c?b\(agent-call\^s\^1\),,,,,(kept-agent)?,,\$\{BL_POSITION\}",
                     arguments,
                 ), arguments
 
