@@ -118,7 +118,9 @@ def surge(
         drain=drain,
     )
     crew = Crew(agents, _range(talk), wrapup)
-    limits = Limits(service_level=service_level, abandonment=abandonment, wrong=wrong)
+    limits = Limits(
+        service_level=service_level, abandonment=abandonment, wrong=wrong, silence=listen
+    )
     at = _addresses(net)
     if left_running(Home.at(home)):
         if off or compare:

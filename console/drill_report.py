@@ -118,18 +118,18 @@ def _rows(found: Figures) -> dict[str, str]:
 
 
 def _parts_table(title: str, found: Figures) -> Table:
-    return table(
-        f"{title}: memory in MB, processor in % of one core",
+    built = table(
+        f"{title}: memory in MB, processor in % of a core; before, during, after",
         (
             "part",
-            "MB at first",
+            "MB",
             "most",
-            "at last",
+            "after",
             "grows",
-            "% at first",
+            "%",
             "mean",
             "most",
-            "at last",
+            "after",
         ),
         [
             (
@@ -151,6 +151,9 @@ def _parts_table(title: str, found: Figures) -> Table:
             for part, use in found.uses.items()
         ],
     )
+    built.columns[0].no_wrap = True
+    built.columns[0].min_width = len("public network")
+    return built
 
 
 def _silence_table(title: str, found: Figures) -> Table:

@@ -113,7 +113,7 @@ class Limits:
     15 % still is that promise. Memory in MB and processor in % of one core, on the quiet machine
     after the last call: growth of a part that goes on, and what an idle part takes.
     ``memory_left``: MB that a part may keep from before the first call to after the last.
-    ``late``: seconds; a drill that cannot keep up itself says nothing about the system.
+    ``silence``: callers' silences count. ``late``: seconds; a drill that cannot keep up itself says nothing about the system.
     """
 
     service_level: float = 0.80
@@ -122,6 +122,7 @@ class Limits:
     memory_growth: float = 4.0
     memory_left: float = 96.0
     processor_idle: float = 5.0
+    silence: bool = True
     late: float = 3.0
 
 
@@ -165,6 +166,7 @@ def judge(figures: Figures, limits: Limits) -> Verdict:
     reasons = (
         *_influx(figures, limits),
         *_failures(figures),
+        *(_silences(figures) if limits.silence else ()),
         *_machine(figures.uses, limits),
         *_service(figures, limits),
     )
@@ -223,6 +225,9 @@ def _failures(figures: Figures) -> Iterator[Reason]:
     for name, count, remedy in counted:
         if count:
             yield Reason(name, str(count), "0", remedy)
+
+
+def _silences(figures: Figures) -> Iterator[Reason]:
     if figures.silences is None:
         yield Reason(
             "silence",

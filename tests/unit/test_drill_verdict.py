@@ -126,6 +126,10 @@ def test_the_longest_silence_is_named() -> None:
     assert reason.found == "2, the longest 7.2 s (waiting)"
 
 
+def test_silence_may_be_left_out() -> None:
+    assert judge(with_(silences=None), Limits(silence=False)).ready
+
+
 def test_shares_and_speeds() -> None:
     assert GOOD.service_level == pytest.approx(28 / 30)
     assert GOOD.abandonment == pytest.approx(1 / 40)
