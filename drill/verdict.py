@@ -113,7 +113,8 @@ class Limits:
     15 % still is that promise. Memory in MB and processor in % of one core, on the quiet machine
     after the last call: growth of a part that goes on, and what an idle part takes.
     ``memory_left``: MB that a part may keep from before the first call to after the last.
-    ``silence``: callers' silences count. ``late``: seconds; a drill that cannot keep up itself says nothing about the system.
+    ``silence``: callers' silences count. ``late``: seconds; a drill that cannot keep up itself says
+    nothing about the system.
     """
 
     service_level: float = 0.80
