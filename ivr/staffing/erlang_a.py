@@ -119,28 +119,43 @@ def _above(calls: float, capacity: float, patience: float) -> tuple[float, float
     if patience == 0:
         share = calls / capacity
         return 0.0, 1 / (1 - share), share / (1 - share) ** 2
-    terms = _terms(calls, capacity, patience)
-    waiting = np.arange(1, terms + 1, dtype=float)
-    logs = np.concatenate(([0.0], np.cumsum(np.log(calls / (capacity + waiting * patience)))))
+    first, last = _that_matter(calls, capacity, patience)
+    waiting = np.arange(first + 1, last + 1, dtype=float)
+    ratios = np.log(calls / (capacity + waiting * patience))
+    start = _log_weight(first, calls, capacity, patience)
+    logs = np.concatenate(([start], start + np.cumsum(ratios)))
     peak = float(logs.max())
     weights = np.exp(logs - peak)
-    return peak, float(weights.sum()), float(weights[1:] @ waiting)
+    queued = float(weights[1:] @ waiting) + first * float(weights[0])
+    return peak, float(weights.sum()), queued
 
 
-def _terms(calls: float, capacity: float, patience: float) -> int:
-    """How many weights matter: past the fullest state they fall at least like a normal curve of
-    variance calls/patience, and, with capacity to spare, at least geometrically."""
+def _that_matter(calls: float, capacity: float, patience: float) -> tuple[int, int]:
+    """The fewest and the most waiting callers whose weight matters. From the likeliest number on
+    the weights fall at least like a normal curve of variance calls/patience on the lower side,
+    nearly so on the upper one, and, with capacity to spare, at least geometrically."""
     fullest = max(0.0, (calls - capacity) / patience)
-    spread = math.sqrt(calls / patience) + math.sqrt(fullest) + 1
-    terms = fullest + (math.sqrt(2 * _NEGLIGIBLE) + 2) * spread + _NEGLIGIBLE
+    deviations = math.sqrt(2 * _NEGLIGIBLE) * math.sqrt(calls / patience)
+    first = max(0.0, fullest - deviations - 1)
+    spread = math.sqrt(calls / patience) + 1
+    last = fullest + deviations + 2 * spread + _NEGLIGIBLE + math.sqrt(fullest)
     if calls < capacity:
-        terms = min(terms, _NEGLIGIBLE / math.log(capacity / calls) + 2)
-    if terms > _MOST_TERMS:
+        last = min(last, _NEGLIGIBLE / math.log(capacity / calls) + 2)
+    if last - first > _MOST_TERMS:
         raise BeyondReach(
             f"about {fullest:,.0f} callers would be waiting at once; "
             "plan for more agents, or for callers with less patience"
         )
-    return int(terms) + 1
+    return int(first), int(last) + 1
+
+
+def _log_weight(waiting: int, calls: float, capacity: float, patience: float) -> float:
+    """Log of the weight of ``waiting`` callers in the queue against state N."""
+    if waiting == 0:
+        return 0.0
+    full = capacity / patience
+    gone = math.lgamma(full + waiting + 1) - math.lgamma(full + 1)
+    return waiting * math.log(calls / patience) - gone
 
 
 def answered_within(rates: Rates, agents: int, seconds: float) -> float:

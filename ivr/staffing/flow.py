@@ -24,6 +24,8 @@ _AFTER_OPENING: Final = 16
 at first and fewer from quarter to quarter."""
 _DIAL_SECONDS: Final = 25.0
 _ROUNDS: Final = 40
+_NOBODY: Final = 1e-6
+"""Calls in a quarter hour that are none."""
 _MOST_AGENTS: Final = 50_000
 
 
@@ -181,7 +183,8 @@ class Flow:
         )
 
     def _rates(self, calls: float) -> Rates:
-        return Rates(calls / SECONDS, self._service, self._patience)
+        some = calls if calls > _NOBODY else 0.0
+        return Rates(some / SECONDS, self._service, self._patience)
 
     def _staff(self, first: float, due: float) -> tuple[int, _Settled]:
         """The fewest agents that keep the target once redials have settled."""

@@ -22,10 +22,12 @@ from ivr.staffing.notice import (
 )
 from ivr.staffing.quarters import Quarter, quarters, spread, weekday
 from ivr.staffing.ranges import around
-from ivr.staffing.scenario import LONGEST_DAYS, Scenario
+from ivr.staffing.scenario import Scenario
 
 _LOOK_AHEAD = 28
 _AFTER_LAST_NOTICE = 14
+_FURTHEST = 120
+"""Days shown unless more are asked for; the end of notice calls is found beyond them, too."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +108,7 @@ def ground(scenario: Scenario, otherwise: date, capacity: Capacity | None = None
     first = min(by_letter) if not notices else min(*by_letter, dialling)
     last = max(by_letter) if not notices else max(*by_letter, notices[-1].day)
     days = scenario.days or min(
-        LONGEST_DAYS, max(_LOOK_AHEAD, (last - first).days + 1 + _AFTER_LAST_NOTICE)
+        _FURTHEST, max(_LOOK_AHEAD, (last - first).days + 1 + _AFTER_LAST_NOTICE)
     )
     return Ground(
         scenario=scenario,

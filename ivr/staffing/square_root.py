@@ -13,6 +13,7 @@ from typing import Final
 
 _SPAN: Final = 30.0
 _TAIL: Final = 8.0
+_NO_LOAD: Final = 1e-6
 _PART_OF_AN_AGENT: Final = 0.01
 
 
@@ -78,8 +79,8 @@ class Limit:
 def agents(limit: Limit, reached: str, goal: float, seconds: float = 0.0) -> int:
     """Agents by the rule. ``reached``: answered (share within ``seconds``, at least ``goal``),
     wait (mean seconds, at most ``goal``) or abandoned (share, at most ``goal``)."""
-    if limit.load <= 0:
-        return 0
+    if limit.load < _NO_LOAD:
+        return 0 if limit.load <= 0 else 1
 
     def meets(beta: float) -> bool:
         if reached == "answered":

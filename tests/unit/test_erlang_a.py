@@ -172,7 +172,15 @@ def test_plenty_of_agents_leave_no_wait() -> None:
 
 def test_an_absurd_queue_is_refused() -> None:
     with pytest.raises(BeyondReach, match="callers would be waiting"):
-        performance(Rates(1e6, 1 / 300, 1e-4), 1)
+        performance(Rates(1e6, 1 / 300, 1e-6), 1)
+
+
+def test_a_queue_of_many_thousands_is_what_is_too_much() -> None:
+    """Far beyond capacity, all but N mu calls hang up, and the wait is the fluid one."""
+    now = performance(rates(60_000, patience=1800), 5000)
+    assert now.abandoned == pytest.approx(11 / 12, rel=1e-6)
+    assert now.queue == pytest.approx(55_000 / 300 * 1800, rel=1e-6)
+    assert now.busy == pytest.approx(5000)
 
 
 @pytest.mark.parametrize("bad", [-1.0, math.nan, math.inf])

@@ -209,6 +209,11 @@ def test_who_calls_at_night_comes_back_in_the_morning() -> None:
     assert forecast.points[opening].called_back > 5 * forecast.points[later].called_back
 
 
+def test_next_to_nobody_calls() -> None:
+    assert {point.agents for point in steady(of(), 1e-300, None, hours=2)} == {0}
+    assert {point.agents for point in steady(of(), 0.01, None, hours=2)} == {1}
+
+
 def test_too_many_agents_are_refused() -> None:
     with pytest.raises(OutOfReach, match="beyond any hotline"):
         steady(of(), 1e9, None)
@@ -253,6 +258,7 @@ def test_ranges_hold_eighty_of_a_hundred() -> None:
         assert inside == pytest.approx(0.8, abs=0.02)
     assert gamma_quantile(0.0, 4.0, 1.0) == 0.0
     assert around(0.1, 25.0)[0] == 0.0
+    assert around(1e-200, 1e-200) == (1e-200, 1e-200)
 
 
 def calls(**keys: Any) -> NoticeCalls:
