@@ -312,7 +312,9 @@ def _agents_by_quarter(
         axes.stairs(old, edges, color=_RED, linewidth=1.8, linestyle="--", label=label)
     if forecast.scenario.agents is not None:
         label = f"the {forecast.scenario.agents} agents there are"
-        axes.axhline(forecast.scenario.agents, color=_BLUE, linewidth=2, label=label)
+        label += " and those on notice calls" if any(notices) else ""
+        there = [forecast.scenario.agents + n for n in notices]
+        axes.stairs(there, edges, baseline=None, color=_BLUE, linewidth=2, label=label)
     _hours(axes, forecast, starts)
     _thousands(axes)
     axes.set_ylabel("agents")
