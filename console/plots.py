@@ -312,14 +312,15 @@ def _agents_by_quarter(
         axes.stairs(old, edges, color=_RED, linewidth=1.8, linestyle="--", label=label)
     if forecast.scenario.agents is not None:
         label = f"the {forecast.scenario.agents} agents there are"
-        label += " and those on notice calls" if any(notices) else ""
+        label += ", and those" if any(notices) else ""
         there = [forecast.scenario.agents + n for n in notices]
         axes.stairs(there, edges, baseline=None, color=_BLUE, linewidth=2, label=label)
     _hours(axes, forecast, starts)
     _thousands(axes)
     axes.set_ylabel("agents")
+    axes.set_ylim(0, 1.35 * max(*both, forecast.scenario.agents or 0, 3))  # the legend stands above
     axes.set_title(f"Agents by quarter hour, {_day_text(day)}")
-    axes.legend(loc="upper right")
+    axes.legend(loc="upper right", ncols=2)
 
 
 def _waits(new_figure: Callable[[], Figure], forecast: Forecast, day: date) -> Figure:
