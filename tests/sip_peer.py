@@ -59,6 +59,8 @@ class Ringing:
     ended: asyncio.Event = field(default_factory=asyncio.Event)
     acknowledged: asyncio.Event = field(default_factory=asyncio.Event)
     cancelled: bool = False
+    moved_to: str = ""
+    """Where a redirection (302) points, instead of our own address: a SIP address."""
     _replied: tuple[int, str] | None = None
 
     @property
@@ -78,7 +80,9 @@ class Ringing:
             return
         code, reason = self._replied
         body = _sdp(self.peer.host) if code == 200 else ""
-        self.peer.respond(self.invite, self.source, code, reason, self.tag, body)
+        self.peer.respond(
+            self.invite, self.source, code, reason, self.tag, body, contact=self.moved_to
+        )
 
     def answer(self) -> None:
         self.reply(200)
@@ -138,7 +142,15 @@ class SipPeer(asyncio.DatagramProtocol):
             self.respond(message, addr, 200, "OK", "x", "")
 
     def respond(
-        self, request: Message, to: Address, code: int, reason: str, tag: str, body: str
+        self,
+        request: Message,
+        to: Address,
+        code: int,
+        reason: str,
+        tag: str,
+        body: str,
+        *,
+        contact: str = "",
     ) -> None:
         lines = [f"SIP/2.0 {code} {reason}"]
         lines += [f"Via: {via}" for via in request.all("via")]
@@ -150,7 +162,7 @@ class SipPeer(asyncio.DatagramProtocol):
             f"To: {target}",
             f"Call-ID: {request.get('call-id')}",
             f"CSeq: {request.get('cseq')}",
-            f"Contact: <sip:peer@{self.host}:{self.port}>",
+            f"Contact: <{contact or f'sip:peer@{self.host}:{self.port}'}>",
         ]
         if body:
             lines.append("Content-Type: application/sdp")

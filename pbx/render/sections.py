@@ -111,6 +111,9 @@ def carriers(items: Iterable[CarrierSettings]) -> str:
         suffix = suffix.replace(";", "\\;")
         out.append(
             f"[{name}](carrier)\n"
+            # A call that goes out and is sent on (302) by the other side goes nowhere: Asterisk
+            # would look for the new number here.
+            "context = refused\n"
             f"transport = transport-{carrier.transport}\n"
             f"allow = {','.join(carrier.codecs)}\n"
             f"aors = {name}\n\n"

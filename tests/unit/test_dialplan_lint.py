@@ -117,6 +117,8 @@ HARMLESS = {
     "RemoveQueueMember",
     "Return",
     "Set",
+    "StartMusicOnHold",
+    "StopMusicOnHold",
     "UnpauseQueueMember",
     "UserEvent",
     "Wait",
@@ -229,7 +231,12 @@ def test_endpoints_enter_only_by_these_doors(etc: Path) -> None:
     assert set(re.findall(r"^context\s*=\s*(\S+)", text, re.MULTILINE)) == {
         "from-carrier",
         "from-agent",
+        "refused",  # where a call that we place would be sent on to
     }
+    assert (
+        "context = refused" in text.partition("[carrier-example](carrier)")[2].partition("\n\n")[0]
+    )
+    assert "identify_by = ip\n" in text.partition("[carrier](!)")[2].partition("\n\n")[0]
     # A REFER would be a call to wherever the other side likes.
     assert text.count("allow_transfer = no") == text.count("type = endpoint") == 2
     assert "live_dangerously = no" in (etc / "asterisk.conf").read_text()

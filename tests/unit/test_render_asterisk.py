@@ -105,6 +105,7 @@ def test_each_carrier_has_its_transport_codecs_and_address(tmp_path: Path) -> No
     assert first == {
         "transport": "transport-udp",
         "allow": "ulaw,alaw",
+        "context": "refused",
         "aors": "carrier-first",
     }
     second = section(text, "[carrier-second](carrier)")
