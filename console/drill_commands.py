@@ -122,7 +122,7 @@ def surge(
         service_level=service_level, abandonment=abandonment, wrong=wrong, silence=listen
     )
     at = _addresses(net)
-    if left_running(Home.at(home)):
+    if run(_is_up(home)):
         if off or compare:
             raise Refused(
                 "a system is up in this home: what is switched off stands in its breachline.toml. "
@@ -143,6 +143,20 @@ def surge(
     if not verdict.ready:
         err.print(str(verdict), soft_wrap=True)
         raise typer.Exit(1)
+
+
+async def _is_up(root: Path) -> bool:
+    """Whether a system runs in this home. Raises Refused for a system's home where none does."""
+    home = Home.at(root)
+    if left_running(home):
+        return True
+    if home.settings_file.exists():
+        raise Refused(
+            f"{home.root} is the home of a system, and nothing runs there. Start it "
+            f"('breachline up --home {home.root}') and drill again, or name another --home: the "
+            "drill then starts a system of its own"
+        )
+    return False
 
 
 def _range(talk: str) -> tuple[int, int]:

@@ -134,6 +134,16 @@ def test_a_system_that_is_up_is_drilled_itself(
     assert isinstance(refused.exception, Refused)
 
 
+def test_the_home_of_a_system_that_is_down_is_no_place_for_a_drill(
+    runs: Runs, tmp_path: Path
+) -> None:
+    (tmp_path / "breachline.toml").touch()
+    result = invoke("--home", str(tmp_path))
+    assert isinstance(result.exception, Refused)
+    assert "nothing runs there" in str(result.exception)
+    assert runs.seen == []
+
+
 @pytest.mark.parametrize(
     ("carriers", "reason"),
     [
