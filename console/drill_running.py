@@ -51,7 +51,7 @@ async def running_scene(
     tree = await asyncio.to_thread(ensure_tree, settings, report)
     async with AsyncExitStack() as stack:
         store = await stack.enter_async_context(store_of(home, settings))
-        incident, agents = await _crew(store, crew)
+        incident, agents = await choose_crew(store, crew)
         account = read_secrets(home)
         pbx = await linked(
             stack,
@@ -59,7 +59,7 @@ async def running_scene(
                 settings.bind, settings.asterisk.ami_port, account.ami_user, account.ami_secret
             ),
         )
-        await _nobody_there(pbx, agents)
+        await nobody_there(pbx, agents)
         network = Network(
             home,
             bind=carrier.host,
@@ -126,7 +126,7 @@ def simulated_carrier(settings: Settings) -> CarrierSettings:
     )
 
 
-async def _crew(store: Store, crew: Crew) -> tuple[ActiveIncident, list[Agent]]:
+async def choose_crew(store: Store, crew: Crew) -> tuple[ActiveIncident, list[Agent]]:
     """The incident with the most agents, and as many of them as the drill needs."""
     incidents = await active_incidents(store)
     if not incidents:
@@ -145,7 +145,7 @@ async def _crew(store: Store, crew: Crew) -> tuple[ActiveIncident, list[Agent]]:
     return incident, there[: crew.agents]
 
 
-async def _nobody_there(pbx: AmiClient, agents: list[Agent]) -> None:
+async def nobody_there(pbx: AmiClient, agents: list[Agent]) -> None:
     if await pbx.collect("CoreShowChannels"):
         raise Refused("there are calls on the line; a drill would mix with them. Try again later")
     try:
