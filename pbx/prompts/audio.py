@@ -29,6 +29,8 @@ PEAK_DBFS: Final = -3.0
 MOST_LIMITING: Final = 6.0
 """dB; more would be heard as pumping. espeak-ng's sharp peaks need about 5."""
 PAD_SECONDS: Final = 0.1
+QUIET_DBFS: Final = -40.0
+"""Music below this is silence to a caller."""
 """Silence before and after: a phone's echo canceller and jitter buffer eat a first syllable."""
 SILENT_DBFS: Final = -45.0
 """Speech below this cannot be understood over a telephone line."""
@@ -110,6 +112,16 @@ def trim(sound: Sound) -> Sound:
     first, last = (spoken[0] * size, (spoken[-1] + 2) * size) if len(spoken) else (0, 0)
     pad = np.zeros(int(sound.rate * PAD_SECONDS), dtype=np.float32)
     return Sound(np.concatenate([pad, sound.samples[first:last], pad]), sound.rate)
+
+
+def without_quiet_edges(sound: Sound) -> Sound:
+    """Cut off what can hardly be heard on a telephone before the first and after the last sound:
+    music fades out for seconds, and a caller who waits takes that for a dead line."""
+    heard = np.flatnonzero(_frame_levels(sound) > QUIET_DBFS)
+    if not len(heard):
+        return sound
+    size = max(1, int(sound.rate * _FRAME_SECONDS))
+    return Sound(sound.samples[heard[0] * size : (heard[-1] + 1) * size], sound.rate)
 
 
 def normalise(sound: Sound) -> Sound:

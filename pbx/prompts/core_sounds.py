@@ -10,7 +10,7 @@ import hashlib
 import os
 import shutil
 import tempfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +23,7 @@ from pbx.prompts import audio
 from pbx.runtime.tree import cache_dir
 
 LANGUAGES: Final = ("en", "es")
+Prepare = Callable[[audio.Sound], audio.Sound]
 
 _GROUPS: Final = (
     "digits/*",
@@ -149,13 +150,14 @@ def link_core_sounds(
 def convert_music(moh: Path, formats: Iterable[Codec], *, cache: Path | None = None) -> Path:
     """A folder with the music on hold in ``formats``; give it to Asterisk in place of ``moh``.
 
-    Every waiting caller hears it: without this Asterisk transcodes it for each of them.
+    Every waiting caller hears it: without this Asterisk transcodes it for each of them. Tunes lose
+    the silence at their edges.
     Raises SoundsMissing and AudioError.
     """
     files = _sources(moh, ("*",))
     if not files:
         raise SoundsMissing("music on hold", moh)
-    return _converted("moh", files, tuple(formats), cache)[0]
+    return _converted("music", files, tuple(formats), cache, audio.without_quiet_edges)[0]
 
 
 def _sources(folder: Path, groups: Iterable[str]) -> dict[str, dict[str, Path]]:
@@ -184,7 +186,10 @@ def _converted(
     files: Mapping[str, Mapping[str, Path]],
     formats: tuple[Codec, ...],
     cache: Path | None,
+    prepare: Prepare | None = None,
 ) -> tuple[Path, int]:
+    """``prepare``: what is done to each sound; without it files that have a format already are
+    copied. Another ``label`` for another ``prepare``: the folder is named by label and sources."""
     base = (cache or cache_dir()) / "sounds"
     final = base / f"{label}-{_key(files, formats)}"
     if final.is_dir():
@@ -196,7 +201,8 @@ def _converted(
             (work / name).parent.mkdir(parents=True, exist_ok=True)
         with ThreadPoolExecutor(2, thread_name_prefix="core-sounds") as pool:
             jobs = [
-                pool.submit(_convert, work / name, kinds, formats) for name, kinds in files.items()
+                pool.submit(_convert, work / name, kinds, formats, prepare)
+                for name, kinds in files.items()
             ]
             written = sum(job.result() for job in jobs)
         work.chmod(0o755)
@@ -215,15 +221,18 @@ def _settle(work: Path, final: Path) -> None:
             raise
 
 
-def _convert(stem: Path, kinds: Mapping[str, Path], formats: tuple[Codec, ...]) -> int:
+def _convert(
+    stem: Path, kinds: Mapping[str, Path], formats: tuple[Codec, ...], prepare: Prepare | None
+) -> int:
     sound: audio.Sound | None = None
     for codec in formats:
         target = stem.with_name(f"{stem.name}.{codec}")
-        if codec in kinds:
+        if codec in kinds and prepare is None:
             shutil.copyfile(kinds[codec], target)
             continue
         if sound is None:
             sound = _load(kinds)
+            sound = sound if prepare is None else prepare(sound)
         target.write_bytes(audio.encode(sound, codec))
     return len(formats)
 

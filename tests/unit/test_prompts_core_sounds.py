@@ -108,7 +108,23 @@ def test_music_is_converted_once(tmp_path: Path) -> None:
     write_hum(moh / "some-tune.wav", 1.0)
     folder = convert_music(moh, ("ulaw", "alaw"), cache=tmp_path / "c")
     assert sorted(file.name for file in folder.iterdir()) == ["some-tune.alaw", "some-tune.ulaw"]
-    assert np.frombuffer((folder / "some-tune.ulaw").read_bytes(), dtype=np.uint8).size == 16000
+    assert (folder / "some-tune.ulaw").stat().st_size == pytest.approx(8000, abs=480)
     assert convert_music(moh, ("ulaw", "alaw"), cache=tmp_path / "c") == folder
     with pytest.raises(SoundsMissing):
         convert_music(tmp_path / "none", ("ulaw",), cache=tmp_path / "c")
+
+
+def test_music_loses_the_silence_at_its_edges(tmp_path: Path) -> None:
+    moh = tmp_path / "moh"
+    moh.mkdir()
+    quiet = np.zeros(3 * 16000, dtype=np.float32)
+    tune = np.concatenate([quiet, hum(1.0), quiet[:16000], hum(1.0), quiet])
+    soundfile.write(moh / "faded.wav", tune, 16000)
+    soundfile.write(moh / "nothing.wav", quiet, 16000)
+    # In the right format already, and no better for that.
+    (moh / "plain.ulaw").write_bytes(b"\xff" * 16000 + b"\x90" * 8000)
+    folder = convert_music(moh, ("ulaw",), cache=tmp_path / "c")
+    # hum() has half a second of silence on either side.
+    assert (folder / "faded.ulaw").stat().st_size == pytest.approx(4 * 8000, abs=960)
+    assert (folder / "plain.ulaw").stat().st_size == pytest.approx(8000, abs=320)
+    assert (folder / "nothing.ulaw").stat().st_size == 3 * 8000
