@@ -113,6 +113,8 @@ class Limits:
     15 % still is that promise. Memory in MB and processor in % of one core, on the quiet machine
     after the last call: growth of a part that goes on, and what an idle part takes.
     ``memory_left``: MB that a part may keep from before the first call to after the last.
+    ``out_of_turn``: of those who were served. Two per cent: Asterisk gives nobody to an agent to
+    whom an announcement is being played, and lets lines that share agents race for them.
     ``silence``: callers' silences count. ``late``: seconds; a drill that cannot keep up itself says
     nothing about the system.
     """
@@ -123,6 +125,7 @@ class Limits:
     memory_growth: float = 4.0
     memory_left: float = 96.0
     processor_idle: float = 5.0
+    out_of_turn: float = 0.02
     silence: bool = True
     late: float = 3.0
 
@@ -167,6 +170,7 @@ def judge(figures: Figures, limits: Limits) -> Verdict:
     reasons = (
         *_influx(figures, limits),
         *_failures(figures),
+        *_turns(figures, limits),
         *(_silences(figures) if limits.silence else ()),
         *_machine(figures.uses, limits),
         *_service(figures, limits),
@@ -208,11 +212,6 @@ def _failures(figures: Figures) -> Iterator[Reason]:
         ),
         ("people dialled twice", figures.dialled_twice, "This must never happen: stop using it."),
         (
-            "callers served out of turn",
-            figures.out_of_turn,
-            "The line was not kept: compare ranks in the store with asterisk/log/queue_log.",
-        ),
-        (
             "calls noted wrongly",
             figures.misnoted,
             "The evidence would be wrong: compare the calls' rows with asterisk/log/queue_log.",
@@ -226,6 +225,19 @@ def _failures(figures: Figures) -> Iterator[Reason]:
     for name, count, remedy in counted:
         if count:
             yield Reason(name, str(count), "0", remedy)
+
+
+def _turns(figures: Figures, limits: Limits) -> Iterator[Reason]:
+    served = figures.answered + figures.kept
+    allowed = int(limits.out_of_turn * served)
+    if figures.out_of_turn > allowed:
+        yield Reason(
+            "callers served out of turn",
+            f"{figures.out_of_turn} of {served}",
+            str(allowed),
+            "Compare ranks in the store with asterisk/log/queue_log: who was listening to an "
+            "announcement, or was placed wrongly?",
+        )
 
 
 def _silences(figures: Figures) -> Iterator[Reason]:

@@ -126,6 +126,13 @@ def test_the_longest_silence_is_named() -> None:
     assert reason.found == "2, the longest 7.2 s (waiting)"
 
 
+def test_a_few_out_of_turn_are_how_asterisk_is() -> None:
+    many = with_(wanted_agent=180, answered=141, in_time=150)
+    assert judge(dataclasses.replace(many, out_of_turn=3), Limits()).ready
+    (reason,) = judge(dataclasses.replace(many, out_of_turn=4), Limits()).reasons
+    assert (reason.found, reason.limit) == ("4 of 150", "3")
+
+
 def test_silence_may_be_left_out() -> None:
     assert judge(with_(silences=None), Limits(silence=False)).ready
 
