@@ -107,6 +107,7 @@ def _rows(found: Figures) -> dict[str, str]:
         "call-backs asked for": str(found.asked),
         "  kept": str(found.kept),
         "  explained": str(found.explained),
+        "  still waiting at the end": str(found.unfinished),
         "  neither": str(found.lost),
         "waits announced": str(found.promised),
         "  wrong": f"{found.wrong} ({_percent(found.wrong_share)})",

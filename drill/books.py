@@ -67,6 +67,14 @@ class Books:
         return {each.person: each for each in self.kept}
 
 
+def is_due(place: Kept, now: float) -> bool:
+    """Whether a call-back is still to come in this drill: not those that wait for a time that
+    was chosen, or for a second try after an unanswered one."""
+    if place.state == "calling":
+        return True
+    return place.state == "open" and not place.tries and place.not_before <= now
+
+
 async def read_books(store: Store, incident: ActiveIncident, began: float) -> Books:
     """Everything that began since then (Unix seconds)."""
     calls = (

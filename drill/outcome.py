@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from drill.books import Books, Kept, Noted
+from drill.books import Books, Kept, Noted, is_due
 from drill.called_back import Ring, too_often
 from drill.listening import Gap
 from drill.machine import Use
@@ -23,14 +23,15 @@ _SAME_CALL: Final = 10.0
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """Everything that was seen. ``gaps``: by line; None when nobody listened. ``began``: Unix
-    seconds. ``person``: the books' name for a number."""
+    """Everything that was seen. ``gaps``: by line; None when nobody listened. ``began``,
+    ``ended``: Unix seconds. ``person``: the books' name for a number."""
 
     stories: Sequence[Story]
     books: Books
     rings: Mapping[str, list[Ring]]
     gaps: Mapping[str, list[Gap]] | None
     began: float
+    ended: float
     planned: int
     late: float
     target: float
@@ -57,7 +58,11 @@ def figures_of(seen: Evidence) -> Figures:
         if behaviour(numbers[call]) is Behaviour.PERSON
         and any(ring.agent_at is not None for ring in seen.rings.get(numbers[call], ()))
     }
-    explained = {call for call, place in asked.items() if call not in kept and _explained(place)}
+    others = {call: place for call, place in asked.items() if call not in kept}
+    unfinished = {call for call, place in others.items() if is_due(place, seen.ended)}
+    explained = {
+        call for call, place in others.items() if call not in unfinished and _explained(place)
+    }
     ends = Counter(story.end for story in seen.stories)
     shed = sum(
         story.end is End.DROPPED
@@ -89,7 +94,8 @@ def figures_of(seen: Evidence) -> Figures:
         asked=len(asked),
         kept=len(kept),
         explained=len(explained),
-        lost=len(asked) - len(kept) - len(explained),
+        unfinished=len(unfinished) + ends[None],
+        lost=len(others) - len(unfinished) - len(explained),
         promised=len(promises),
         wrong=sum(promises),
         silences=None if seen.gaps is None else tuple(_silences(seen, seen.gaps)),

@@ -11,7 +11,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import Final
 
-from drill.books import Books, Kept, read_books
+from drill.books import Books, is_due, read_books
 from drill.called_back import CalledBack
 from drill.character import Character, Temper, draw, ways_of
 from drill.line import Line, Lines
@@ -148,6 +148,7 @@ class Surge:
                     rings=self._called_back.rings,
                     gaps=heard,
                     began=first,
+                    ended=time.time(),
                     planned=influx.calls,
                     late=self._late,
                     target=influx.target,
@@ -265,14 +266,6 @@ class Surge:
             places=len(asked) - served,
             ended=phases[Phase.OVER],
         )
-
-
-def is_due(place: Kept, now: float) -> bool:
-    """Whether a call-back is still to come in this drill: not those that wait for a time that
-    was chosen, or for a second try after an unanswered one."""
-    if place.state == "calling":
-        return True
-    return place.state == "open" and not place.tries and place.not_before <= now
 
 
 async def _until(stop: asyncio.Event, seconds: float) -> None:

@@ -37,6 +37,7 @@ class Figures:
     ``waits``: seconds from asking for an agent to hearing one, of those who were answered.
     ``kept``: call-backs in which the person heard an agent; ``explained``: the others of which the
     books say why (not reached, given up under the rules, a time was chosen); ``lost``: the rest.
+    ``unfinished``: callers and call-backs that still waited when the drill's time was over.
     ``promised``: callers who were told how long it would take and whose wait is known;
     ``wrong``: of these, who waited longer. ``silences``: None when nobody listened.
     ``dialled_twice``: people called during a call, or again after an agent had spoken with them.
@@ -63,6 +64,7 @@ class Figures:
     asked: int
     kept: int
     explained: int
+    unfinished: int
     lost: int
     promised: int
     wrong: int
@@ -183,6 +185,13 @@ def _influx(figures: Figures, limits: Limits) -> Iterator[Reason]:
     placed = figures.calls - figures.redials
     if placed < figures.planned:
         yield Reason("calls placed", str(placed), str(figures.planned), "The drill was stopped.")
+    if figures.unfinished:
+        yield Reason(
+            "callers and call-backs still waiting as the drill ended",
+            str(figures.unfinished),
+            "0",
+            "Give them time with --drain, or more agents.",
+        )
     if figures.late > limits.late:
         yield Reason(
             "the drill's own delay",
@@ -218,7 +227,7 @@ def _failures(figures: Figures) -> Iterator[Reason]:
         ),
         (
             "calls left open in the PBX",
-            figures.left_open,
+            0 if figures.unfinished else figures.left_open,
             "See 'core show channels': something holds them.",
         ),
     )

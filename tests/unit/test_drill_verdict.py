@@ -39,6 +39,7 @@ GOOD = Figures(
     asked=10,
     kept=9,
     explained=1,
+    unfinished=0,
     lost=0,
     promised=20,
     wrong=2,
@@ -69,6 +70,10 @@ def test_good_figures_are_ready() -> None:
     ("changes", "figure"),
     [
         ({"calls": 53}, "calls placed"),
+        (
+            {"unfinished": 2, "left_open": 4},
+            "callers and call-backs still waiting as the drill ended",
+        ),
         ({"late": 3.5}, "the drill's own delay"),
         ({"busy": 1}, "busy signals"),
         ({"dropped": 1}, "dropped calls"),
