@@ -199,7 +199,7 @@ class EmergencyCall:
         place = self._place or Place(uuid.uuid4().hex, time.time())
         if self._place is None:
             self._agi.set_variable(names.KEPT, place.token)
-            self._agi.set_variable(names.RANK, str(int(place.rank * 1000)))
+            self._agi.set_variable(names.RANK, str(round(place.rank * 1000)))
         request = CallbackRequest(
             incident=self._pack.incident,
             language=self._language,

@@ -189,7 +189,7 @@ async def _keep(
     elif found is None and not later:
         for name, value in (
             (names.KEPT, place.token),
-            (names.RANK, str(int(place.rank * 1000))),
+            (names.RANK, str(round(place.rank * 1000))),
             (names.HOLDS, "wanted"),
         ):
             await talk.session.set_variable(name, value)

@@ -165,7 +165,8 @@ async def test_a_number_that_cannot_be_called_is_asked_for_again(
 
 
 async def test_nobody_is_thanked_for_what_only_memory_holds(house: House, tmp_path: Path) -> None:
-    closed = House(cast(Store, AwayStore()), open_now=False, spool=tmp_path / "spool")
+    away = cast(Store, AwayStore())
+    closed = House(away, open_now=False, spool=tmp_path / "spool", clock=lambda: 1795465328.9996)
     caller = await closed.call("1", "0", "1", "", "", "2", "2025550177#", "", "1")
     assert caller.texts[-2:] == ["callback.thanks", "goodbye"]
     (spooled,) = list_spooled(tmp_path / "spool")
@@ -175,7 +176,9 @@ async def test_nobody_is_thanked_for_what_only_memory_holds(house: House, tmp_pa
     # The dialplan holds the place meanwhile, under the token that the spool is read with.
     assert caller.variables["BL_HOLDS"] == "wanted"
     assert caller.variables["BL_KEPT"] == request.token == source_key(spooled)
-    assert request.rank == pytest.approx(int(caller.variables["BL_RANK"]) / 1000, abs=0.002)
+    # As the keeper rounds it, or the placeholder would stand before whoever came in between.
+    assert request.rank == 1795465328.9996
+    assert caller.variables["BL_RANK"] == "1795465329000"
 
 
 async def test_the_callers_own_number_is_read_back_and_one_key_confirms_it(

@@ -13,12 +13,13 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
+from typing import Final
 
 import pytest
 
 from incident.home import Home
 from incident.privacy import IncidentKey
-from pbx.emergency import e164
+from pbx.emergency import EmergencyCall, e164
 from pbx.emergency_pack import PROMPTS, PackError, read_emergency_pack, write_emergency_pack
 from pbx.spool import list_spooled, read_spooled
 
@@ -197,7 +198,38 @@ def test_a_number_is_taken_sealed_and_the_call_ends(home: Home) -> None:
     # The dialplan holds the place under the very token that the hotline will read.
     assert request.token == call.variables["BL_KEPT"] == path.stem
     assert call.variables["BL_HOLDS"] == "wanted"
-    assert request.rank == pytest.approx(int(call.variables["BL_RANK"]) / 1000, abs=0.002)
+    assert request.rank is not None
+    assert int(call.variables["BL_RANK"]) == round(request.rank * 1000)
+
+
+class Line:
+    """An AGI session without a process: the offer is taken, and every question answered with 1."""
+
+    env: Final[dict[str, str]] = {}
+
+    def __init__(self) -> None:
+        self.variables: dict[str, str] = {}
+
+    def set_variable(self, name: str, value: str) -> None:
+        self.variables[name] = value
+
+    def stream_file(self, _path: str, keys: str) -> str:
+        return "1" if "1" in keys else ""
+
+    def get_data(self, *_how: object) -> str:
+        return "2025550123"
+
+    def say_digits(self, _digits: str) -> None:
+        return None
+
+
+def test_a_rank_is_rounded_as_the_hotline_rounds_it(
+    home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pbx.emergency.time.time", lambda: 1795465328.9996)
+    line = Line()
+    EmergencyCall(line, home, read_emergency_pack(home, "northwind"), "en").run()
+    assert line.variables["BL_RANK"] == "1795465329000"
 
 
 def test_where_too_many_call_nobody_is_asked_to_stay_on_the_line(home: Home) -> None:
