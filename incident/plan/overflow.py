@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Literal, Self
 
-import phonenumbers
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from incident.plan.document import read
 from incident.plan.problems import PlanError, suggestion
@@ -35,14 +34,6 @@ class Overflow(_Part):
     when_wait_over: int = Field(ge=0, le=14_400)
     answer_within: int = Field(20, ge=5, le=120)
     passed: tuple[Passed, ...] = Field((), alias="pass")
-
-    @field_validator("number")
-    @classmethod
-    def _nobody_is_paid(cls, value: str) -> str:
-        kind = phonenumbers.number_type(phonenumbers.parse(value))
-        if kind == phonenumbers.PhoneNumberType.PREMIUM_RATE:
-            raise ValueError(f"{value!r} is a premium rate number")
-        return value
 
 
 class Load(_Part):

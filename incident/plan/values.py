@@ -10,6 +10,9 @@ import phonenumbers
 from pydantic import AfterValidator, BeforeValidator, StringConstraints
 
 _ISO_DATE: Final = re.compile(r"\d{4}-\d{2}-\d{2}")
+_EXCHANGE_976: Final = re.compile(r"\+1(?!8(?:00|33|44|55|66|77|88))\d{3}976\d{4}")
+"""Sold by the call in every area code of North America (toll-free ones have no such exchange);
+the library takes these for ordinary numbers."""
 _SITE: Final = re.compile(r"(?:[a-z0-9](?:[a-z0-9-]*[a-z0-9])?\.)+[a-z]{2,}(?:/[a-z0-9/-]*)?")
 
 
@@ -25,7 +28,8 @@ def _iso_date(value: Any) -> Any:
 
 
 def check_e164(value: str) -> str:
-    """``value`` when it is a telephone number in E.164 (+18005550199), else ValueError."""
+    """``value`` when it is a telephone number in E.164 (+18005550199) that costs its callers no
+    more than the call, else ValueError."""
     if not re.fullmatch(r"\+[1-9]\d{6,14}", value):
         raise ValueError(
             f"{value!r} is not in E.164 form: a plus sign, the country code and the number, "
@@ -37,6 +41,12 @@ def check_e164(value: str) -> str:
         raise ValueError(f"{value!r} has no known country code") from error
     if not phonenumbers.is_valid_number(number):
         raise ValueError(f"{value!r} is not a number that its country's plan allows")
+    kind = phonenumbers.number_type(number)
+    if kind == phonenumbers.PhoneNumberType.PREMIUM_RATE or _EXCHANGE_976.fullmatch(value):
+        raise ValueError(
+            f"{value!r} is a premium rate number: whoever calls it pays for more than the call; "
+            "use a toll-free or an ordinary number"
+        )
     return value
 
 

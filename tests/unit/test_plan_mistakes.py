@@ -54,6 +54,16 @@ CASES = [
     ('did: "+18005550199"', "did: 8005550199", "did", "not in E.164 form"),
     ('did: "+18005550199"', 'did: "+1 800 555 0199"', "did", "not in E.164 form"),
     ('did: "+18005550199"', 'did: "+11115550199"', "did", "not a number that its country"),
+    ('did: "+18005550199"', 'did: "+19005550199"', "did", "premium rate number: whoever calls"),
+    ('did: "+18005550199"', 'did: "+12129760199"', "did", "premium rate number: whoever calls"),
+    ('number: "+18005550199"', 'number: "+19005550199"', "callback_number", "premium rate"),
+    ('phone: "+18005550146"', 'phone: "+19005550146"', "enrolment.phone", "premium rate"),
+    (
+        "{callback_number}. Goodbye",
+        "{phone:+19005550199}.",
+        "texts.outbound.abandoned.en",
+        "premium",
+    ),
     ("languages: [en, es]", "languages: en", "languages", "must be a list"),
     ("languages: [en, es]", "languages: [en, es, fr]", "languages[3]", "no house texts"),
     ("languages: [en, es]", "languages: [en, es, es]", "languages[3]", "listed twice"),
@@ -293,3 +303,7 @@ def test_a_plan_without_the_later_flows_is_as_good_as_before() -> None:
     text = re.sub(r"press\s+6\. To", "ask. To", text)
     text = re.sub(r"oprima\s+el\s+6\. Para", "pregunte. Para", text)
     assert problems_of(text) == ()
+
+
+def test_a_toll_free_number_is_nobodys_premium_rate() -> None:
+    assert problems_of(change('did: "+18005550199"', 'did: "+18009760199"')) == ()
