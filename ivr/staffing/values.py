@@ -9,16 +9,23 @@ from typing import Annotated, Any, Final
 from pydantic import BeforeValidator
 
 _GROUPED: Final = re.compile(r"\d{1,3}(?:[,_ '’\u00a0\u202f]\d{3})+|\d+(?:\.0+)?", re.ASCII)
+_POINTED: Final = re.compile(r"\d{1,3}(?:\.\d{3})+", re.ASCII)
+"""Thousands in much of Europe, and a decimal number elsewhere."""
 _DECIMAL: Final = re.compile(r"\d+(?:\.\d*)?|\.\d+", re.ASCII)
 _MOST: Final = 1_000_000_000
 
 
 def count(value: Any) -> int:
-    """A whole number, also with thousands set apart. Raises ValueError."""
+    """A whole number, also with thousands set apart (814,000, 814_000, 814 000). Raises ValueError,
+    also for 814.000, which is two numbers to two readers."""
     if isinstance(value, int) and not isinstance(value, bool):
         number = value
     else:
         text = str(value).strip()
+        if _POINTED.fullmatch(text):
+            plain = text.replace(".", "")
+            parted = text.replace(".", ",")
+            raise ValueError(f"{value!r} may be read in two ways; write {plain} or {parted}")
         if not _GROUPED.fullmatch(text) or len(text) > 20:
             raise ValueError(f"{value!r} is not a whole number, zero or more")
         number = int(re.sub(r"\.0+$|\D", "", text))

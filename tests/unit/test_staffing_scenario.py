@@ -33,7 +33,14 @@ def refused(tmp_path: Path, text: str) -> list[str]:
 
 @pytest.mark.parametrize(
     ("written", "read"),
-    [("814000", 814_000), ("814,000", 814_000), ("814 000", 814_000), ("1_000", 1000), (7, 7)],
+    [
+        ("814000", 814_000),
+        ("814,000", 814_000),
+        ("814 000", 814_000),
+        ("814_000", 814_000),
+        (7, 7),
+        ("12.0", 12),
+    ],
 )
 def test_counts(written: str | int, read: int) -> None:
     assert count(written) == read
@@ -43,6 +50,17 @@ def test_counts(written: str | int, read: int) -> None:
 def test_counts_that_are_none(bad: object) -> None:
     with pytest.raises(ValueError, match=r"whole number|between"):
         count(bad)
+
+
+@pytest.mark.parametrize("bad", ["814.000", "1.234", "1.234.567"])
+def test_a_count_that_two_readers_read_differently_is_refused(tmp_path: Path, bad: str) -> None:
+    plain = bad.replace(".", "")
+    with pytest.raises(ValueError, match=rf"may be read in two ways; write {plain} or"):
+        count(bad)
+    assert refused(tmp_path, f"letters: {{days: 3}}\npeople: {bad}\n") == [
+        f"scenario.yaml:2:1  people: '{bad}' may be read in two ways; write {plain} or "
+        + bad.replace(".", ",")
+    ]
 
 
 @pytest.mark.parametrize(
