@@ -13,7 +13,8 @@ import typer
 
 from console.backup import backup, restore
 from console.bench import bench
-from console.campaign_commands import campaign_app, contacts_app
+from console.campaign_commands import campaign_app
+from console.contacts_commands import contacts_app
 from console.demo import demo
 from console.doctor import doctor
 from console.door import Refused, err

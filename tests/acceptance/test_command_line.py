@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import re
 import sqlite3
@@ -98,6 +99,10 @@ def test_calls_are_stopped_by_a_number_from_standard_input(tmp_path: Path) -> No
         rows = database.execute("SELECT incident_id, source FROM do_not_call").fetchall()
     assert rows == [("northwind", "agent")]
     assert b"5550188" not in (tmp_path / "breachline.db").read_bytes()
+    listed = breachline(
+        "contacts", "mistakes", "--incident", "northwind", "--home", tmp_path, "--json"
+    )
+    assert json.loads(listed.stdout) == {"letters": [], "unnamed": 0}
 
 
 def test_backup_and_restore(tmp_path: Path) -> None:
