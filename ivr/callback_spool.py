@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Final
 
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import DataError, IntegrityError, SQLAlchemyError
 
 from incident.booking import BookingLimits
 from incident.contacts.phones import BadPhone, to_e164
@@ -24,6 +24,7 @@ from pbx.spool import (
     SpoolNotOurs,
     list_spooled,
     read_spooled,
+    refuse_spooled,
     remove_spooled,
     source_key,
 )
@@ -55,7 +56,8 @@ class CallbackSpool:
         self._failing = False
 
     async def take(self) -> int:
-        """Take over what is there; how many were new. A file goes once the store has it."""
+        """Take over what is there; how many were new. A file goes once the store has it; one that
+        the store will never take is set aside, and holds up no other."""
         paths = await asyncio.to_thread(list_spooled, self._folder)
         read: dict[Path, CallbackRequest] = {}
         keys = self._keys()
@@ -65,7 +67,11 @@ class CallbackSpool:
                 read[path] = request
         new = 0
         for path, request in read.items():
-            kept = await self._keep(request, source_key(path), keys[request.incident])
+            try:
+                kept = await self._keep(request, source_key(path), keys[request.incident])
+            except (IntegrityError, DataError) as error:
+                await self._set_aside(path, error)
+                continue
             if kept is None:
                 break
             await asyncio.to_thread(remove_spooled, path)
@@ -80,7 +86,8 @@ class CallbackSpool:
     async def _keep(
         self, request: CallbackRequest, key: str, incident: IncidentKey
     ) -> Kept | Refusal | None:
-        """None: the database is away."""
+        """None: the database is away. Raises IntegrityError and DataError: it is there, and
+        refuses this very request."""
         if not self._callable(request.phone):
             return Refusal(Why.NOT_CALLABLE)
         wanted = callbacks.request(
@@ -99,6 +106,8 @@ class CallbackSpool:
         )
         try:
             kept = await callbacks.keep(self._store, wanted, self._booking)
+        except (IntegrityError, DataError):
+            raise
         except (SQLAlchemyError, StoreError, OSError) as error:
             level = logging.DEBUG if self._failing else logging.WARNING
             self._failing = True
@@ -106,6 +115,17 @@ class CallbackSpool:
             return None
         self._failing = False
         return kept
+
+    @staticmethod
+    async def _set_aside(path: Path, error: SQLAlchemyError) -> None:
+        aside = await asyncio.to_thread(refuse_spooled, path)
+        # The error quotes the values: its type alone is told.
+        log.error(
+            "the database refuses the spooled call-back %s (%s): nobody is called; see %s",
+            path.name,
+            type(error).__name__,
+            aside.name,
+        )
 
     def _callable(self, phone: str) -> bool:
         """The emergency path knows forms of numbers, not what each one costs."""

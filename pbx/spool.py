@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 SUFFIX: Final = ".sealed"
+REFUSED: Final = ".refused"
+"""What the store will never take. Given its former name again, it is tried again."""
 _HEADING: Final = b"breachline-callback 1 "
 _INCIDENT: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 _KEY: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:-]{0,79}")
@@ -134,6 +136,16 @@ def remove_spooled(path: Path) -> None:
     """After the store has it. Not finding it is fine."""
     path.unlink(missing_ok=True)
     _sync(path.parent)
+
+
+def refuse_spooled(path: Path) -> Path:
+    """Sets aside what the store will never take, beside the others and still sealed; gives where.
+
+    Raises OSError."""
+    aside = path.with_name(f"{source_key(path)}{REFUSED}")
+    path.replace(aside)
+    _sync(path.parent)
+    return aside
 
 
 def write_durably(path: Path, content: bytes, mode: int) -> None:
