@@ -7,17 +7,23 @@ Lines of the dialplan (kept.conf, agents.conf), ``epoch|id|queue|agent|event|dat
 - ``BLOVER``, id the try, data ``DIALSTATUS^cause``: it is over;
 - ``BLKEPTMACHINE``, id the token: the agent heard a machine;
 - ``BLJOINED``, id the call, data the token: the caller was still on the line when the agent came.
+
+Only what is new is read each time: the log grows by every call, and these lines are few.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import os
+import threading
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
 TAIL_BYTES: Final = 32 * 1024 * 1024
-"""How much of the end of the log is read."""
+"""How much of the end of the log is read the first time."""
+_REMEMBERED: Final = 20_000
+"""Tries of which it is remembered what the log said."""
+_OURS: Final = b"|BL"
 
 
 @dataclass(slots=True)
@@ -41,57 +47,93 @@ class Joined:
 
 @dataclass(slots=True)
 class KeptLog:
-    """``since``: what happened before is not in the part that was read."""
+    """``since``: what happened before is not in the part that was read. ``joined``: by token."""
 
     since: float | None = None
     tries: dict[str, TryFacts] = field(default_factory=dict)
-    joined: list[Joined] = field(default_factory=list)
+    joined: dict[str, Joined] = field(default_factory=dict)
 
 
-def parse(lines: Iterable[str]) -> KeptLog:
-    """Lines that are none of ours are left out."""
-    log = KeptLog()
-    going: dict[str, TryFacts] = {}
-    for line in lines:
+class KeptLogFile:
+    """The log at ``path``, and how far it has been read. Its methods may be called from threads."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._lock = threading.Lock()
+        self._known = KeptLog()
+        self._going: dict[str, TryFacts] = {}
+        self._file: tuple[int, int] | None = None
+        self._offset = 0
+
+    def read(self) -> KeptLog:
+        """All that is known by now; nothing where there is no log. Blocks; raises OSError.
+
+        What a log said that was put away since stays known, but not how it went on there.
+        """
+        with self._lock:
+            try:
+                self._read_on()
+            except FileNotFoundError:
+                self._file, self._known.since = None, None
+            self._forget()
+            return KeptLog(self._known.since, dict(self._known.tries), dict(self._known.joined))
+
+    def _read_on(self) -> None:
+        with self._path.open("rb") as stream:
+            size = stream.seek(0, 2)
+            status = os.fstat(stream.fileno())
+            file = (status.st_dev, status.st_ino)
+            if file != self._file or size < self._offset:
+                self._file, self._known.since = file, None
+                self._offset = max(0, size - TAIL_BYTES)
+                stream.seek(self._offset)
+                if self._offset:
+                    self._offset += len(stream.readline())  # a half
+            stream.seek(self._offset)
+            for line in stream:
+                if not line.endswith(b"\n"):
+                    break  # it is being written
+                self._offset += len(line)
+                if self._known.since is None or _OURS in line:
+                    self._note(line.decode("utf-8", "replace"))
+
+    def _note(self, line: str) -> None:
+        """Lines that are none of ours are left out."""
         fields = line.rstrip("\n").split("|")
         if len(fields) < 5:
-            continue
+            return
         try:
             at = float(fields[0])
         except ValueError:
-            continue
-        log.since = at if log.since is None else log.since
-        _note(log, going, at, fields)
-    return log
+            return
+        if self._known.since is None:
+            self._known.since = at
+        name, event, data = fields[1], fields[4], fields[5] if len(fields) > 5 else ""
+        if event == "BLDIAL":
+            facts = self._try(name)
+            facts.dialled_at = at
+            self._going[data] = facts
+        elif event == "BLANSWERED":
+            self._try(name).answered_at = at
+        elif event == "BLOVER":
+            status, _, cause = data.partition("^")
+            facts = self._try(name)
+            facts.over, facts.over_at = (status, cause), at
+        elif event == "BLKEPTMACHINE" and name in self._going:
+            self._going[name].machine = True
+        elif event == "BLJOINED":
+            self._known.joined[data] = Joined(data, name, fields[3].removeprefix("agent-"), at)
 
+    def _try(self, name: str) -> TryFacts:
+        return self._known.tries.setdefault(name, TryFacts())
 
-def _note(log: KeptLog, going: dict[str, TryFacts], at: float, fields: list[str]) -> None:
-    name, event, data = fields[1], fields[4], fields[5] if len(fields) > 5 else ""
-    if event == "BLDIAL":
-        facts = log.tries.setdefault(name, TryFacts())
-        facts.dialled_at = at
-        going[data] = facts
-    elif event == "BLANSWERED":
-        log.tries.setdefault(name, TryFacts()).answered_at = at
-    elif event == "BLOVER":
-        status, _, cause = data.partition("^")
-        facts = log.tries.setdefault(name, TryFacts())
-        facts.over, facts.over_at = (status, cause), at
-    elif event == "BLKEPTMACHINE" and name in going:
-        going[name].machine = True
-    elif event == "BLJOINED":
-        log.joined.append(Joined(data, name, fields[3].removeprefix("agent-"), at))
-
-
-def read(file: Path) -> KeptLog:
-    """The end of a queue log; empty where there is none. Blocks; raises OSError."""
-    try:
-        with file.open("rb") as stream:
-            size = stream.seek(0, 2)
-            start = max(0, size - TAIL_BYTES)
-            stream.seek(start)
-            if start:
-                stream.readline()  # a half
-            return parse(line.decode("utf-8", "replace") for line in stream)
-    except FileNotFoundError:
-        return KeptLog()
+    def _forget(self) -> None:
+        """The oldest; they are as if they had been before the log began."""
+        tries = self._known.tries
+        while len(tries) > _REMEMBERED:
+            gone = tries.pop(next(iter(tries)))
+            times = (self._known.since, gone.dialled_at, gone.answered_at, gone.over_at)
+            self._known.since = max(time for time in times if time is not None)
+        for known in (self._going, self._known.joined):
+            while len(known) > _REMEMBERED:
+                known.pop(next(iter(known)))

@@ -52,6 +52,7 @@ from ivr.waiting import Waiting
 from pbx.agi import AgiServer, Handler
 from pbx.ami import AmiClient, AmiError
 from pbx.render import read_secrets
+from pbx.spool import CallbackRequest
 
 log: Final = logging.getLogger(__name__)
 
@@ -124,7 +125,7 @@ class HotlineService:
             store,
             home.callback_spool,
             self.incidents.keys,
-            self.reconciler.left_number,
+            self._taken,
             self.journal.booking,
         )
         self.ami = AmiClient(bind, asterisk.ami_port, account.ami_user, account.ami_secret)
@@ -312,6 +313,11 @@ class HotlineService:
             self._failing.discard("spool")
             if taken:
                 log.info("took over %d call-back requests of the emergency path", taken)
+
+    async def _taken(self, request: CallbackRequest) -> None:
+        await self.reconciler.left_number(request)
+        if request.token:
+            await self.tries.taken(request.token)
 
     def _failed(self, what: str, message: str, error: Exception) -> None:
         level = logging.DEBUG if what in self._failing else logging.ERROR

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -31,11 +31,10 @@ from incident.store.callbacks import (
     unfinished_attempts,
 )
 from incident.store.engine import Store, StoreError
-from ivr import kept_log
 from ivr.calls import CallBook
 from ivr.keeping.outcomes import classify
 from ivr.keeping.rules import CallbackRules
-from ivr.kept_log import KeptLog, TryFacts
+from ivr.kept_log import KeptLog, KeptLogFile, TryFacts
 from ivr.served import Incidents
 from ivr.trunks import Trunks
 from pbx import names
@@ -83,7 +82,7 @@ class CallbackTries:
         self._publisher = publisher
         self._rules = rules
         self._trunks = trunks
-        self._log_file = log_file
+        self._log = KeptLogFile(log_file)
         self._clock = clock
         self._going: dict[str, _Going] = {}
         self._work: asyncio.Queue[Callable[[], Awaitable[None]]] = asyncio.Queue()
@@ -160,26 +159,40 @@ class CallbackTries:
         """End the tries whose calls are gone, as the queue log knows. Raises AmiError, OSError and
         what the store raises."""
         open_now = await unfinished_attempts(self._store)
+        gone = await self._gone(client, open_now) if open_now else []
+        living = {place.token for place in await open_places(self._store)}
+        if not (gone or living):
+            return  # nothing is asked of the log
+        history = await asyncio.to_thread(self._log.read)
+        for each in gone:
+            await self._settle(each, history)
+        for token in living & history.joined.keys():
+            await self._cancel_joined(token)
+
+    async def taken(self, token: str) -> None:
+        """A request of this token came out of the spool. Whoever met an agent before that is not
+        called any more. Raises OSError and what the store raises."""
+        history = await asyncio.to_thread(self._log.read)
+        if token in history.joined:
+            await self._cancel_joined(token)
+
+    async def _gone(
+        self, client: AmiClient, open_now: Sequence[UnfinishedAttempt]
+    ) -> list[UnfinishedAttempt]:
+        """Those of which there is no call in Asterisk."""
         channels = await client.collect("CoreShowChannels", timeout=15.0)
         alive = {names.kept_token(event.get("Channel")) for event in channels}
         now = self._clock()
-        gone = [
+        return [
             each
             for each in open_now
             if each.place.token not in alive and now - each.created_at >= YOUNG_SECONDS
         ]
-        history = await asyncio.to_thread(kept_log.read, self._log_file)
-        for each in gone:
-            await self._settle(each, history)
-        living = {place.token for place in await open_places(self._store)}
-        for joined in history.joined:
-            if joined.token in living:
-                await self._cancel_joined(joined.token)
 
     async def settle_one(self, token: str) -> None:
         """Somebody asks whom to call for this place while a try of it has no end: end it if the
         queue log knows that it is over. Raises OSError and what the store raises."""
-        history = await asyncio.to_thread(kept_log.read, self._log_file)
+        history = await asyncio.to_thread(self._log.read)
         for each in await unfinished_attempts(self._store):
             facts = history.tries.get(each.attempt, TryFacts())
             old = self._clock() - each.created_at >= YOUNG_SECONDS
@@ -232,7 +245,7 @@ class CallbackTries:
 
     async def _end_from_log(self, attempt: str) -> None:
         """A try of before our time: what was told of it then is in the log."""
-        history = await asyncio.to_thread(kept_log.read, self._log_file)
+        history = await asyncio.to_thread(self._log.read)
         for each in await unfinished_attempts(self._store):
             if each.attempt == attempt:
                 await self._settle(each, history)

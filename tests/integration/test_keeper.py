@@ -9,6 +9,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import cast
 
+import pytest
+
 from incident.plan import parse_plan
 from incident.settings import CarrierSettings
 from incident.store import callbacks
@@ -55,11 +57,13 @@ class Asterisk:
     def __init__(self) -> None:
         self.orders: list[tuple[str, Mapping[str, str]]] = []
         self.originated: list[str] = []
+        self.lists: list[str] = []
 
     async def action(self, name: str, fields: Mapping[str, str]) -> None:
         self.orders.append((name, fields))
 
     async def collect(self, name: str, *, timeout: float) -> list[Event]:
+        self.lists.append(name)
         return []
 
     async def originate(self, *, channel: str, **_more: object) -> None:
@@ -71,8 +75,11 @@ class Asterisk:
 
 
 class Desk:
-    def __init__(self, store: Store, clock: Callable[[], float] = time.time) -> None:
+    """``log``: Asterisk's queue log."""
+
+    def __init__(self, store: Store, log: Path, clock: Callable[[], float] = time.time) -> None:
         self.store = store
+        self.log = log
         self.asterisk = Asterisk()
         self.book = CallBook("node1", Journal(store), Published())
         self.lineup = Lineup()
@@ -87,6 +94,20 @@ class Desk:
             book=self.book,
             clock=clock,
         )
+        self.trunks = Trunks([CarrierSettings(name="public", host="127.0.25.2", outbound=True)])
+        self.tries = CallbackTries(
+            store=store,
+            incidents=self.air,
+            book=self.book,
+            publisher=Published(),
+            rules=CallbackRules(),
+            trunks=self.trunks,
+            log_file=log,
+            clock=clock,
+        )
+
+    async def settle(self) -> None:
+        await self.tries.settle(cast(AmiClient, self.asterisk))
 
     async def place(self, incident: ActiveIncident, call: str | None = None) -> None:
         await callbacks.keep(
@@ -141,9 +162,9 @@ class Desk:
 
 
 async def test_who_met_an_agent_in_person_is_not_called_though_the_call_is_long_over(
-    store: Store, incident: ActiveIncident
+    store: Store, incident: ActiveIncident, tmp_path: Path
 ) -> None:
-    desk = Desk(store)
+    desk = Desk(store, tmp_path / "queue_log")
     await desk.place(incident)
     call = desk.in_person()
     desk.book.connected(call, "1001", desk.book.now())
@@ -156,9 +177,9 @@ async def test_who_met_an_agent_in_person_is_not_called_though_the_call_is_long_
 
 
 async def test_the_line_opens_once_the_kept_places_stand_in_it(
-    store: Store, incident: ActiveIncident
+    store: Store, incident: ActiveIncident, tmp_path: Path
 ) -> None:
-    desk = Desk(store)
+    desk = Desk(store, tmp_path / "queue_log")
     await desk.place(incident)
     desk.keeper.settled()
     await desk.looks(lambda: bool(desk.asterisk.originated))
@@ -167,17 +188,19 @@ async def test_the_line_opens_once_the_kept_places_stand_in_it(
     await desk.looks(lambda: desk.asterisk.opened)
 
 
-async def test_the_line_opens_at_once_where_nobody_keeps_a_place(store: Store) -> None:
-    desk = Desk(store)
+async def test_the_line_opens_at_once_where_nobody_keeps_a_place(
+    store: Store, tmp_path: Path
+) -> None:
+    desk = Desk(store, tmp_path / "queue_log")
     desk.keeper.settled()
     await desk.looks(lambda: desk.asterisk.opened)
 
 
 async def test_the_line_opens_though_a_placeholder_never_comes_and_again_after_a_restart(
-    store: Store, incident: ActiveIncident
+    store: Store, incident: ActiveIncident, tmp_path: Path
 ) -> None:
     now = time.time()
-    desk = Desk(store, lambda: now)
+    desk = Desk(store, tmp_path / "queue_log", lambda: now)
     await desk.place(incident)
     desk.keeper.settled()
     await desk.looks(lambda: bool(desk.asterisk.originated))
@@ -195,10 +218,8 @@ async def test_the_line_opens_though_a_placeholder_never_comes_and_again_after_a
 async def test_a_placeholder_calls_nobody_who_is_on_the_line_in_person(
     store: Store, incident: ActiveIncident, tmp_path: Path
 ) -> None:
-    desk = Desk(store)
+    desk = Desk(store, tmp_path / "queue_log")
     await desk.place(incident)
-    carrier = CarrierSettings(name="public", host="127.0.25.2", outbound=True)
-    trunks = Trunks([carrier])
 
     async def nothing() -> None:
         """Nothing is in the spool."""
@@ -206,16 +227,8 @@ async def test_a_placeholder_calls_nobody_who_is_on_the_line_in_person(
     route = CallbackRoute(
         store=store,
         incidents=desk.air,
-        tries=CallbackTries(
-            store=store,
-            incidents=desk.air,
-            book=desk.book,
-            publisher=Published(),
-            rules=CallbackRules(),
-            trunks=trunks,
-            log_file=tmp_path / "queue_log",
-        ),
-        trunks=trunks,
+        tries=desk.tries,
+        trunks=desk.trunks,
         ring_seconds=30,
         ready=lambda: True,
         adopt=nothing,
@@ -225,3 +238,45 @@ async def test_a_placeholder_calls_nobody_who_is_on_the_line_in_person(
     await route(caller.session)
     assert caller.variables[names.NEXT] == "leave"
     assert await desk.state() is PlaceState.OPEN
+
+
+def joined_line(token: str = TOKEN) -> str:
+    return f"{int(time.time())}|{IN_LINE}|{QUEUE}|agent-1001|BLJOINED|{token}\n"
+
+
+async def test_where_nobody_is_called_and_nobody_waits_the_log_is_not_asked(
+    store: Store, incident: ActiveIncident, tmp_path: Path
+) -> None:
+    desk = Desk(store, tmp_path / "queue_log")
+    desk.log.mkdir()  # whoever reads it fails
+    await desk.settle()
+    assert desk.asterisk.lists == []
+    await desk.place(incident)
+    with pytest.raises(IsADirectoryError):
+        await desk.settle()
+
+
+async def test_who_met_an_agent_before_the_store_had_the_place_is_not_called(
+    store: Store, incident: ActiveIncident, tmp_path: Path
+) -> None:
+    desk = Desk(store, tmp_path / "queue_log")
+    desk.log.write_text(joined_line("f" * 32))
+    await desk.place(incident)
+    await desk.tries.taken(TOKEN)
+    assert await desk.state() is PlaceState.OPEN
+    with desk.log.open("a") as log:
+        log.write(joined_line())
+    await desk.tries.taken(TOKEN)
+    assert await desk.state() is PlaceState.CANCELLED
+
+
+async def test_a_sweep_finds_who_met_an_agent(
+    store: Store, incident: ActiveIncident, tmp_path: Path
+) -> None:
+    desk = Desk(store, tmp_path / "queue_log")
+    await desk.place(incident)
+    await desk.settle()
+    assert await desk.state() is PlaceState.OPEN
+    desk.log.write_text(joined_line())
+    await desk.settle()
+    assert await desk.state() is PlaceState.CANCELLED

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import AsyncIterator
 
 import pytest
 import pytest_asyncio
 
+from incident.privacy import seal_for
+from incident.store.incidents import active_incidents
+from pbx.spool import CallbackRequest, write_spooled
 from tests.kept_line import QUEUE, Line, line
 from tests.running import Running, eventually, plan_text, running
 
 pytestmark = pytest.mark.asyncio(loop_scope="function")
 
-BIND, CARRIER, AGENTS = "127.0.25.1", "127.0.25.2", "127.0.25.4"
+BIND, CARRIER, AGENTS = "127.0.87.1", "127.0.87.2", "127.0.87.4"
 A, B, C = (f"+1202555010{number}" for number in range(1, 4))
 
 
@@ -75,3 +79,25 @@ async def test_a_new_asterisk_lets_nobody_in_before_who_kept_a_place(
     assert call.header("X-Breachline-Callback") == ""
     call.hang_up()
     await newcomer.ended()
+
+
+async def test_who_met_an_agent_while_the_request_was_in_the_spool_is_not_called(
+    system: Running, queue: Line
+) -> None:
+    """The database was away, and the agent came while the caller was thanked."""
+    token, call = "0123456789abcdef" * 2, "node1-1795465328.80"
+    log = system.home.asterisk / "log" / "queue_log"
+    with log.open("a", encoding="utf-8") as file:
+        file.write(f"{int(time.time())}|{call}|{QUEUE}|agent-1001|BLJOINED|{token}\n")
+    (incident,) = await active_incidents(system.store)
+    request = CallbackRequest("northwind", "en", A, time.time(), call, token, time.time())
+    sealed = seal_for(incident.key.public_key, request.to_bytes())
+    write_spooled(system.home.callback_spool, "northwind", sealed, token)
+    await eventually(queue.places)
+    # At once: long before the next sweep.
+    await eventually(lambda: _is_cancelled(queue, token), 10.0)
+    assert queue.people.calls == []
+
+
+async def _is_cancelled(queue: Line, token: str) -> bool:
+    return (await queue.place(token)).state == "cancelled"
