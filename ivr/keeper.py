@@ -12,6 +12,7 @@ import logging
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
 from typing import Final
 
 from sqlalchemy.exc import SQLAlchemyError
@@ -22,6 +23,7 @@ from ivr.calls import CallBook
 from ivr.keeping.order import Action, Grace, Insert, Remove, repair, stale
 from ivr.keeping.times import due
 from ivr.lineup import Entry, Lineup
+from ivr.orphans import Orphans
 from ivr.served import Incidents
 from pbx import names
 from pbx.ami import AmiClient, AmiError, Event, Refused
@@ -45,7 +47,8 @@ _MOVED: Final = 1000
 
 
 class Keeper:
-    """``node``: of this Asterisk, whose callers' places stand here. Have ``run`` running."""
+    """``node``: of this Asterisk, whose callers' places stand here. ``spool``: the folder of the
+    requests that the store has not taken yet. Have ``run`` running."""
 
     def __init__(
         self,
@@ -56,6 +59,7 @@ class Keeper:
         incidents: Incidents,
         lineup: Lineup,
         book: CallBook,
+        spool: Path,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._node = node
@@ -65,6 +69,7 @@ class Keeper:
         self._lineup = lineup
         self._book = book
         self._clock = clock
+        self._orphans = Orphans(ami, store, spool, clock)
         self._nudged = asyncio.Event()
         self._grace = Grace()
         self._moved: dict[str, tuple[str, ...]] = {}
@@ -177,13 +182,16 @@ class Keeper:
 
     async def _put_right(self, queue: str, wanted: Sequence[Place], living: set[str]) -> None:
         line = self._lineup.entries(queue)
-        tokens = {entry.token for entry in line if entry.kept and entry.token is not None}
-        if not tokens and not wanted:
+        standing = {entry.token: entry.channel for entry in line if entry.kept and entry.token}
+        if not standing and not wanted:
             return
-        known = living | await known_tokens(self._store, tokens - living)
-        # The line may have moved while the store was asked.
+        known = living | await known_tokens(self._store, standing.keys() - living)
+        strangers = {token: standing[token] for token in standing.keys() - known}
+        orphans = await self._orphans.among(queue, strangers)
+        # The line may have moved meanwhile.
         line = self._lineup.entries(queue)
-        over = stale(line, wanted, known)
+        pending = {entry.token for entry in line if entry.token is not None} - orphans
+        over = stale(line, wanted, known, pending=pending)
         actions = repair(
             line,
             wanted,

@@ -164,6 +164,7 @@ class HotlineService:
             incidents=self.incidents,
             lineup=self.lineup,
             book=self.book,
+            spool=home.callback_spool,
         )
         self.journal.on_kept(self.keeper.nudge)
         lines = Trunks(settings.carrier)

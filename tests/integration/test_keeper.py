@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import cast
@@ -23,17 +23,21 @@ from ivr.journal import Journal
 from ivr.keeper import OPEN_SECONDS, Keeper
 from ivr.keeping.rules import CallbackRules
 from ivr.lineup import Lineup
+from ivr.orphans import ORPHAN_SECONDS
 from ivr.served import Incidents, ServedIncident
 from ivr.tries import CallbackTries
 from ivr.trunks import Trunks
 from pbx import names
-from pbx.ami import AmiClient, Event
+from pbx.ami import AmiClient, Event, Refused, Response
+from pbx.spool import write_spooled
 from tests.ivr_talk import Caller, Published, request, served
 from tests.running import eventually, plan_text
 
 PLAN = parse_plan(plan_text(), "test")
 TOKEN = "0123456789abcdef" * 2
 PHONE = "+12025550101"
+PLACEHOLDER = f"Local/{TOKEN}@kept-far-00000001;1"
+OWNER = "PJSIP/carrier-public-00000007"
 QUEUE = "northwind-en"
 IN_LINE = "node1-1795465328.80"
 
@@ -58,9 +62,20 @@ class Asterisk:
         self.orders: list[tuple[str, Mapping[str, str]]] = []
         self.originated: list[str] = []
         self.lists: list[str] = []
+        self.variables: dict[tuple[str, str], str] = {}
+        """By channel ("" for a function of none) and name."""
+        self.refuses: set[str] = set()
+        self.asked = 0
 
-    async def action(self, name: str, fields: Mapping[str, str]) -> None:
-        self.orders.append((name, fields))
+    async def action(self, name: str, fields: Mapping[str, str]) -> Response:
+        if name != "Getvar":
+            self.orders.append((name, fields))
+            return Response(name, "1", {})
+        self.asked += 1
+        channel, variable = fields.get("Channel", ""), fields["Variable"]
+        if channel in self.refuses:
+            raise Refused(name, "No such channel")
+        return Response(name, "1", {"Value": self.variables.get((channel, variable), "")})
 
     async def collect(self, name: str, *, timeout: float) -> list[Event]:
         self.lists.append(name)
@@ -68,6 +83,10 @@ class Asterisk:
 
     async def originate(self, *, channel: str, **_more: object) -> None:
         self.originated.append(channel)
+
+    @property
+    def taken_out(self) -> list[str]:
+        return [fields["Caller"] for name, fields in self.orders if name == "QueueWithdrawCaller"]
 
     @property
     def opened(self) -> bool:
@@ -92,6 +111,7 @@ class Desk:
             incidents=self.air,
             lineup=self.lineup,
             book=self.book,
+            spool=log.with_name("spool"),
             clock=clock,
         )
         self.trunks = Trunks([CarrierSettings(name="public", host="127.0.25.2", outbound=True)])
@@ -150,7 +170,7 @@ class Desk:
             "QueueCallerJoin",
             {
                 "Queue": QUEUE,
-                "Channel": f"Local/{TOKEN}@kept-far-00000001;1",
+                "Channel": PLACEHOLDER,
                 "Uniqueid": f"kept-{TOKEN}",
                 "Position": "1",
                 "Count": "1",
@@ -280,3 +300,71 @@ async def test_a_sweep_finds_who_met_an_agent(
     desk.log.write_text(joined_line())
     await desk.settle()
     assert await desk.state() is PlaceState.CANCELLED
+
+
+class Orphaned:
+    """A placeholder stands in line, and the store does not know its token."""
+
+    def __init__(self, store: Store, folder: Path) -> None:
+        self.now = 1000.0
+        self.desk = Desk(store, folder / "queue_log", lambda: self.now)
+        self.asterisk = self.desk.asterisk
+        self.spool = folder / "spool"
+        self.desk.joined()
+        self.desk.keeper.settled()
+
+    async def looked_again(self) -> None:
+        """Two whole looks."""
+        for _ in range(3):
+            asked = self.asterisk.asked
+            self.desk.keeper.nudge()
+            await eventually(lambda asked=asked: self.asterisk.asked > asked)  # type: ignore[misc]
+
+    async def later(self) -> list[str]:
+        """What was taken out, long after it was seen first."""
+        await self.looked_again()
+        self.now += ORPHAN_SECONDS
+        await self.looked_again()
+        return self.asterisk.taken_out
+
+
+@pytest.fixture
+async def orphaned(store: Store, tmp_path: Path) -> AsyncIterator[Orphaned]:
+    made = Orphaned(store, tmp_path)
+    task = asyncio.create_task(made.desk.keeper.run(), name="keeper")
+    yield made
+    task.cancel()
+    await asyncio.wait({task})
+
+
+async def test_a_placeholder_that_nobody_asks_for_goes_after_a_moment(orphaned: Orphaned) -> None:
+    await orphaned.looked_again()
+    orphaned.now += ORPHAN_SECONDS - 0.1
+    await orphaned.looked_again()
+    assert orphaned.asterisk.taken_out == []
+    assert PLACEHOLDER in await orphaned.later()
+
+
+async def test_a_place_stands_while_its_caller_gives_the_number(orphaned: Orphaned) -> None:
+    asterisk = orphaned.asterisk
+    asterisk.variables[PLACEHOLDER, names.OWNER] = OWNER
+    asterisk.variables["", f"CHANNEL_EXISTS({OWNER})"] = "1"
+    assert await orphaned.later() == []
+    # The request may be on its way when the caller has gone: it has its moment, too.
+    asterisk.variables["", f"CHANNEL_EXISTS({OWNER})"] = "0"
+    await orphaned.looked_again()
+    assert asterisk.taken_out == []
+    assert PLACEHOLDER in await orphaned.later()
+
+
+async def test_a_place_stands_while_its_request_is_in_the_spool(orphaned: Orphaned) -> None:
+    write_spooled(orphaned.spool, "northwind", b"sealed", TOKEN)
+    assert await orphaned.later() == []
+    # Refused, say: the number is not one that may be called.
+    (orphaned.spool / f"{TOKEN}.sealed").unlink()
+    assert PLACEHOLDER in await orphaned.later()
+
+
+async def test_a_placeholder_that_goes_by_itself_is_left_alone(orphaned: Orphaned) -> None:
+    orphaned.asterisk.refuses.add(PLACEHOLDER)
+    assert await orphaned.later() == []

@@ -10,6 +10,7 @@ import pytest_asyncio
 
 from incident.privacy import seal_for
 from incident.store.incidents import active_incidents
+from pbx.names import placeholder
 from pbx.spool import CallbackRequest, write_spooled
 from tests.kept_line import QUEUE, Line, line
 from tests.running import Running, eventually, plan_text, running
@@ -101,3 +102,34 @@ async def test_who_met_an_agent_while_the_request_was_in_the_spool_is_not_called
 
 async def _is_cancelled(queue: Line, token: str) -> bool:
     return (await queue.place(token)).state == "cancelled"
+
+
+async def test_a_placeholder_that_nobody_asks_for_goes_and_a_conversation_goes_on(
+    system: Running, queue: Line
+) -> None:
+    caller = await queue.wait_in_line(A)
+    await queue.press_until_held(caller)
+    (talking,) = await queue.placeholders()
+    orphan = "0123456789abcdef" * 2
+    await system.ami.originate(
+        channel=placeholder(orphan),
+        context="kept-near",
+        exten="s",
+        channel_id="an-orphan",
+        timeout_ms=5000,
+        caller_id="",
+        variables={
+            "__BL_KEPT": orphan,
+            "__BL_RANK": str(round(time.time() * 1000)),
+            "__BL_INCIDENT": "northwind",
+            "__BL_LANGUAGE": "en",
+            "__BL_QUEUE": QUEUE,
+        },
+    )
+
+    async def placeholders(*tokens: str) -> bool:
+        return await queue.placeholders() == list(tokens)
+
+    await eventually(lambda: placeholders(talking, orphan))
+    await eventually(lambda: placeholders(talking))
+    assert not caller.over.is_set()
