@@ -68,6 +68,7 @@ class Lineup:
         self._lines: dict[str, list[Entry]] = {}
         self._where: dict[str, str] = {}
         self._places: OrderedDict[str, tuple[str | None, float]] = OrderedDict()
+        self._guessed: set[str] = set()
         self._listed: dict[str, list[tuple[int, Entry]]] | None = None
         self._late: list[tuple[str, int, Entry]] = []
         self._adrift = False
@@ -135,8 +136,15 @@ class Lineup:
             if entry.kept and entry.token is None
         )
 
+    def guessed(self) -> tuple[Entry, ...]:
+        """Whose rank is no better than what a list says: see `ivr.ranks`."""
+        found = (self.entry(unique_id) for unique_id in self._guessed)
+        return tuple(entry for entry in found if entry is not None)
+
     def name(self, unique_id: str, token: str | None, rank: float | None = None) -> None:
-        """What is known of somebody in line, or about to join: the place kept, and its rank."""
+        """What is known of somebody in line, or about to join: the place kept, and its rank (None:
+        no better one than is known)."""
+        self._guessed.discard(unique_id)
         found = self._find(unique_id)
         if found is not None:
             line, index = found
@@ -176,6 +184,7 @@ class Lineup:
                 self._put(queue, len(self._lines[queue]) + 1, known.get(entry.unique_id, entry))
         for queue, position, entry in late:
             self._put(queue, position, entry)
+        self._guessed &= self._where.keys()
         self._adrift = False
 
     def lost(self) -> None:
@@ -232,6 +241,7 @@ class Lineup:
 
     def _remove(self, unique_id: str) -> None:
         self._places.pop(unique_id, None)
+        self._guessed.discard(unique_id)
         found = self._find(unique_id)
         if found is not None:
             line, index = found
@@ -249,7 +259,10 @@ class Lineup:
         queue = event.get("Queue")
         if self._listed is None or queue not in self._lines:
             return
-        known = self.entry(event.get("Uniqueid"))
+        unique_id = event.get("Uniqueid")
+        known = self.entry(unique_id)
+        if known is None and unique_id not in self._places:
+            self._guessed.add(unique_id)
         entry = known or self._fresh(event, self._clock() - _number(event.get("Wait")))
         self._listed.setdefault(queue, []).append((_number(event.get("Position")), entry))
 

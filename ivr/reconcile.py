@@ -17,6 +17,7 @@ from ivr.agents import Agents
 from ivr.calls import EMERGENCY, Call, CallBook, is_inbound, restored
 from ivr.lineup import Lineup
 from ivr.queue_log import Waited
+from ivr.ranks import ask_ranks
 from ivr.served import Incidents
 from pbx.ami import AmiClient
 from pbx.spool import CallbackRequest
@@ -101,6 +102,7 @@ class Reconciler:
         await client.collect("QueueStatus", timeout=15.0)
         self._agents.listed()
         self._lineup.listed()
+        await ask_ranks(client, self._lineup)
 
     def _catch_up(self, call: Call, waited: Waited | None, *, bridged: bool) -> None:
         """A call that is still there may have entered the queue or met its agent meanwhile."""

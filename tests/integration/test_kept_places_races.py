@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import signal
 import time
 from collections.abc import AsyncIterator
 
@@ -10,9 +12,9 @@ import pytest_asyncio
 
 from incident.privacy import seal_for
 from incident.store.incidents import active_incidents
-from pbx.names import placeholder
+from pbx.names import kept_token, placeholder
 from pbx.spool import CallbackRequest, write_spooled
-from tests.kept_line import QUEUE, Line, line
+from tests.kept_line import QUEUE, TO_THE_LINE, Line, line
 from tests.running import Running, eventually, plan_text, running
 
 pytestmark = pytest.mark.asyncio(loop_scope="function")
@@ -133,3 +135,29 @@ async def test_a_placeholder_that_nobody_asks_for_goes_and_a_conversation_goes_o
     await eventually(lambda: placeholders(talking, orphan))
     await eventually(lambda: placeholders(talking))
     assert not caller.over.is_set()
+
+
+async def test_a_new_hotline_knows_since_when_those_wait_who_stand_at_an_older_place(
+    system: Running, queue: Line
+) -> None:
+    kept = await queue.keep(await queue.wait_in_line(A))
+    other = await queue.keep(await queue.wait_in_line(B))
+    await asyncio.sleep(2.5)  # more than the list's ranks are doubted by
+    again = await queue.dial(A)
+    await again.press(TO_THE_LINE)
+
+    async def in_person() -> bool:
+        return await queue.tokens() == ["", other]
+
+    await eventually(in_person)
+    await system.stop_hotline(signal.SIGKILL)
+    moved: list[str | None] = []
+    undo = system.ami.subscribe(
+        ["QueueCallerJoin"], lambda event: moved.append(kept_token(event.get("Channel")))
+    )
+    await system.start_hotline()
+    await asyncio.sleep(2.5)  # two looks of the keeper: it finds nothing to do
+    undo()
+    assert moved == []
+    assert await queue.tokens() == ["", other]
+    assert (await queue.place(kept)).state == "open"
