@@ -1,31 +1,32 @@
-"""``plan``: how many calls will come, when, and the agents and lines that they take."""
+"""``plan``: how many calls will come, when, and the agents and channels that they take."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from datetime import UTC, date, datetime
+from datetime import date, datetime
 from pathlib import Path
 from typing import Annotated, Any
+from zoneinfo import ZoneInfo
 
 import typer
 from rich.console import Console
 
 from console.door import Refused, err, out
 from console.forecast_files import document, quarter_rows, write_csv, write_json
+from console.forecast_notes import day_notes, deadline
 from console.forecast_tables import (
     correction_table,
     correction_words,
     day_table,
     in_words,
     language_table,
-    long_day,
     notice_table,
     quarter_table,
     service_table,
     worth_showing,
 )
-from incident.plan import Plan, load_plan
+from incident.plan import load_plan
 from ivr.staffing.actual import CountsUnreadable, read_counts
 from ivr.staffing.correct import Correction, NothingToCompare, correct
 from ivr.staffing.days import DaySummary, summaries
@@ -65,7 +66,7 @@ _KEYS: dict[str, tuple[str, ...]] = {
     "calls_from": ("calls", "first"),
     "calls_per_day": ("calls", "per_day"),
     "notice_agents": ("calls", "agents"),
-    "notice_lines": ("calls", "lines"),
+    "notice_channels": ("calls", "channels"),
 }
 """Options that are a key of the scenario."""
 _FILE_WIDTH = 120
@@ -169,11 +170,16 @@ def plan(
     notice_agents: Annotated[
         Text, _option("Agents for notice calls.", _NOTICE, metavar="N")
     ] = None,
-    notice_lines: Annotated[Text, _option("Lines for notice calls.", _NOTICE, metavar="N")] = None,
+    notice_channels: Annotated[
+        Text, _option("Channels for notice calls.", _NOTICE, metavar="N")
+    ] = None,
     actual: Annotated[
         Path | None,
         typer.Option(
-            help="Real counts (CSV: time, calls): correct the forecast by them.",
+            help=(
+                "Real counts, to correct the forecast by: a CSV with columns such as time (date, "
+                "start, interval), calls (offered, received, count) and perhaps end or minutes."
+            ),
             rich_help_panel=_OUTPUT,
             exists=True,
             dir_okay=False,
@@ -196,7 +202,7 @@ def plan(
         _option("Print all assumptions as a scenario file, and stop.", _OUTPUT, "--assumptions"),
     ] = False,
 ) -> None:
-    """Forecast calls, agents and lines by quarter hour from the people to notify.
+    """Forecast calls, agents and channels by quarter hour from the people to notify.
 
     Only --people is needed, for example --people 814000. --agents 60 shows what happens with 60
     agents; --actual counts.csv corrects the forecast by the first hours.
@@ -207,18 +213,27 @@ def plan(
         if assumptions:
             typer.echo(as_yaml(chosen), nl=False)
             return
-        base = ground(chosen, next_mailing_day(datetime.now(UTC).date()))
-        correction = _correction(base, actual)
+        today = _today(chosen.hours.zone)
+        base = ground(chosen, next_mailing_day(today))
+        correction, understood = _correction(base, actual)
         forecast = correction.after if correction else make(base)
-    except (ScenarioRefused, CountsUnreadable, NothingToCompare) as error:
+    except ScenarioRefused as error:
+        if error.by_options:
+            raise typer.BadParameter(str(error)) from error
+        raise Refused(str(error)) from error
+    except (CountsUnreadable, NothingToCompare) as error:
         raise Refused(str(error)) from error
     except (NoPace, OutOfReach, BeyondReach) as error:
         raise Refused(str(error)) from error
     days_ahead = summaries(forecast)
     shown = _day_shown(day, forecast, days_ahead)
-    words = list(_words(forecast, days_ahead, correction, incident))
+    words = list(
+        _words(
+            forecast, days_ahead, correction, understood=understood, incident=incident, today=today
+        )
+    )
     if json_file is not None:
-        write_json(json_file, document(forecast, days_ahead, words, correction))
+        write_json(json_file, document(forecast, days_ahead, words, correction, understood))
         err.print(f"written to {json_file}")
     if csv_file is not None:
         write_csv(csv_file, quarter_rows(forecast, correction.seen if correction else None))
@@ -229,6 +244,10 @@ def plan(
         for path in draw(plots, forecast, days_ahead, correction, shown):
             err.print(f"written to {path}")
     _print(forecast, days_ahead, correction, words, shown)
+
+
+def _today(zone: ZoneInfo) -> date:
+    return datetime.now(zone).date()
 
 
 def _scenario(
@@ -245,7 +264,10 @@ def _scenario(
     }
     written = read_scenario(file) if file is not None else None
     if "--people" not in given and (written is None or written.value("people") is None):
-        raise Refused("how many people are to be notified? --people 814000, or a scenario file")
+        raise typer.BadParameter(
+            "how many people are to be notified? --people 814000, or a scenario file",
+            param_hint="--people",
+        )
     if languages is not None:
         given["--languages"] = (("languages",), dict(_shares(languages)))
     if service_level is not None:
@@ -273,10 +295,12 @@ def _shares(text: str) -> Iterator[tuple[str, str]]:
     for part in text.split(","):
         match = re.fullmatch(r"\s*([a-z]{2,3})\s*[=:]\s*(.+?)\s*", part)
         if match is None:
-            raise Refused(f"--languages: {part.strip()!r} is no share; write en=87%,es=13%")
+            raise typer.BadParameter(
+                f"--languages: {part.strip()!r} is no share; write en=87%,es=13%"
+            )
         found.append((match[1], match[2]))
     if len({language for language, _ in found}) < len(found):
-        raise Refused("--languages: a language is named twice")
+        raise typer.BadParameter("--languages: a language is named twice")
     # en=87,es=13 can only be percent.
     plain = all(re.fullmatch(r"\d+(\.\d+)?", share) for _, share in found)
     percent = " %" if plain and sum(float(share) for _, share in found) > 50 else ""
@@ -286,7 +310,9 @@ def _shares(text: str) -> Iterator[tuple[str, str]]:
 def _level(text: str) -> tuple[str, str | None]:
     match = re.fullmatch(r"\s*([\d.]+)\s*%?\s*(?:/\s*([\d.]+)\s*s?\s*)?", text)
     if match is None:
-        raise Refused(f"--service-level: {text!r} is none; write 80/30 for 80 % within 30 seconds")
+        raise typer.BadParameter(
+            f"--service-level: {text!r} is none; write 80/30 for 80 % within 30 seconds"
+        )
     return f"{match[1]} %", match[2]
 
 
@@ -301,13 +327,14 @@ def _guess(languages: tuple[str, ...]) -> dict[str, float]:
     return {first: 1 - sum(others.values()), **others}
 
 
-def _correction(base: Ground, actual: Path | None) -> Correction | None:
+def _correction(base: Ground, actual: Path | None) -> tuple[Correction | None, str]:
+    """The correction, and in words how the counts were read."""
     if actual is None:
-        return None
+        return None, ""
     counts = read_counts(actual, base.scenario.hours.zone, base.first)
     for note in counts.notes:
         err.print(f"{actual}: {note}")
-    return correct(base, counts.counts)
+    return correct(base, counts.counts), counts.understood
 
 
 def _day_shown(day: str | None, forecast: Forecast, days: list[DaySummary]) -> date:
@@ -316,9 +343,9 @@ def _day_shown(day: str | None, forecast: Forecast, days: list[DaySummary]) -> d
     try:
         chosen = date.fromisoformat(day)
     except ValueError as error:
-        raise Refused(f"--day: {day!r} is not a date; write 2026-12-07") from error
+        raise typer.BadParameter(f"--day: {day!r} is not a date; write 2026-12-07") from error
     if chosen not in forecast.ground.days:
-        raise Refused(f"--day: {day} is not within {days[0].day} to {days[-1].day}")
+        raise typer.BadParameter(f"--day: {day} is not within {days[0].day} to {days[-1].day}")
     return chosen
 
 
@@ -326,24 +353,18 @@ def _words(
     forecast: Forecast,
     days: list[DaySummary],
     correction: Correction | None,
+    *,
+    understood: str,
     incident: Path | None,
+    today: date,
 ) -> Iterator[str]:
     if correction is not None:
         yield from correction_words(correction)
+        yield f"Read: {understood}."
     yield from in_words(forecast, days, correction)
-    last = max(forecast.ground.delivered(forecast.belief.shift))
-    yield f"The last letters arrive by {long_day(last)} {last.year}."
+    yield from day_notes(forecast, today, counted=correction is not None)
     if incident is not None:
-        yield from _deadline(load_plan(incident), last, forecast.finish)
-
-
-def _deadline(found: Plan, letters: date, calls: date | None) -> Iterator[str]:
-    due = found.dates.notice_by
-    if due is None:
-        return
-    for what, day in (("letters", letters), ("notice calls", calls)):
-        if day is not None and day > due:
-            yield f"Too late: the last {what} come {(day - due).days} days after notice_by ({due})."
+        yield from deadline(load_plan(incident), forecast)
 
 
 def _print(

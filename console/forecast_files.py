@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from ivr.staffing.correct import Correction
-from ivr.staffing.days import DaySummary, lines_in, rota, summaries, total_agents
+from ivr.staffing.days import DaySummary, channels_in, rota, summaries, total_agents
 from ivr.staffing.forecast import Forecast
 from ivr.staffing.write import plain
 
@@ -33,17 +33,18 @@ def quarter_rows(forecast: Forecast, seen: dict[int, float] | None = None) -> li
             "agents": total_agents(forecast, i),
             "agents_square_root": forecast.points[i].check + forecast.notice_agents(i),
             "agents_on_rota": rota(forecast, total_agents(forecast, i)),
-            "answered_in_time": point.answered_in_time,
-            "mean_wait_seconds": point.mean_wait,
+            # Nobody answers at a closed hour: there is no wait to speak of.
+            "answered_in_time": point.answered_in_time if quarter.open else None,
+            "mean_wait_seconds": point.mean_wait if quarter.open else None,
             "abandoned": point.abandoned,
             "call_backs_chosen": point.kept,
             "call_backs_made": point.called_back,
             "call_backs_owed": point.owed,
             "occupancy": point.occupancy,
-            "lines_inbound": lines_in(forecast, i),
+            "channels_inbound": channels_in(forecast, i),
             "notice_calls": forecast.notice_calls[i],
             "notice_agents": forecast.notice_agents(i),
-            "notice_lines": forecast.notice_lines(i),
+            "notice_channels": forecast.notice_channels(i),
         }
         for language, points in forecast.languages.items():
             row[f"calls_{language}"] = points[i].calls
@@ -59,8 +60,9 @@ def document(
     days: Sequence[DaySummary],
     words: Sequence[str],
     correction: Correction | None,
+    understood: str = "",
 ) -> dict[str, Any]:
-    """Everything, as one JSON document."""
+    """Everything, as one JSON document. ``understood``: how the real counts were read."""
     busiest = max(days, key=lambda each: each.calls)
     staffed = max(days, key=lambda each: each.agents)
     data: dict[str, Any] = {
@@ -78,8 +80,8 @@ def document(
             "agents_high": staffed.agents_high,
             "agents_at": forecast.ground.quarters[staffed.peak].start.isoformat(),
             "agents_on_rota": staffed.rota,
-            "lines_inbound": max(each.lines for each in days),
-            "notice_lines": max(each.notice_lines for each in days),
+            "channels_inbound": max(each.channels for each in days),
+            "notice_channels": max(each.notice_channels for each in days),
             "notice_calls_finish": str(forecast.finish) if forecast.finish else None,
         },
         "days": [_day(each) for each in days],
@@ -92,6 +94,7 @@ def document(
     if correction is not None:
         belief = correction.after.belief
         data["correction"] = {
+            "read": understood,
             "hours": correction.hours,
             "until": correction.until.isoformat(),
             "counted": _rounded(correction.observed),

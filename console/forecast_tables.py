@@ -11,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from ivr.staffing.correct import Correction
-from ivr.staffing.days import DaySummary, lines_in, summaries, total_agents
+from ivr.staffing.days import DaySummary, channels_in, summaries, total_agents
 from ivr.staffing.forecast import Forecast
 
 _MOST_DAYS: Final = 35
@@ -85,7 +85,7 @@ def in_words(
         f"For {scenario.target.target()}: {many(staffed.agents, 'agents')} on "
         f"{long_day(staffed.day)} at {at:%H:%M} ({staffed.agents_low:,}–{staffed.agents_high:,}), "
         f"{staffed.rota:,} on the rota with {scenario.service.shrinkage:.0%} shrinkage; "
-        f"{many(max(each.lines for each in days), 'inbound lines')}."
+        f"{many(max(each.channels for each in days), 'inbound channels')}."
     )
     if scenario.agents is not None:
         yield _with_agents(forecast, days)
@@ -93,14 +93,21 @@ def in_words(
 
 
 def _with_agents(forecast: Forecast, days: Sequence[DaySummary]) -> str:
-    served = [each for each in days if each.hours] or days
-    worst = min(served, key=lambda each: (each.answered if each.to_agents >= 1 else 1.0, each.day))
+    """What callers meet on the worst day; of days alike, on the busiest."""
+    there = many(forecast.scenario.agents or 0, "agents")
+    met = [
+        (round(each.answered, 2), -each.to_agents, each.mean_wait or 0, each.abandoned or 0, each)
+        for each in days
+        if each.answered is not None and each.to_agents >= 1
+    ]
+    if not met:
+        return f"With {there}: hardly anybody asks for one at an open hour."
+    answered, _, wait, abandoned, worst = min(met, key=lambda each: each[:2])
     target = forecast.scenario.target.target()
     within = target.seconds if target.kind == "answered" else 30
     return (
-        f"With {many(forecast.scenario.agents or 0, 'agents')}: on {long_day(worst.day)} "
-        f"{worst.answered:.0%} are answered within {within:g} s, the mean wait is "
-        f"{seconds(worst.mean_wait)}, {worst.abandoned:.0%} hang up, {number(worst.redials)} calls "
+        f"With {there}: on {long_day(worst.day)} {answered:.0%} are answered within {within:g} s, "
+        f"the mean wait is {seconds(wait)}, {abandoned:.0%} hang up, {number(worst.redials)} calls "
         f"are redials and {number(worst.kept)} callers choose a call-back."
     )
 
@@ -112,7 +119,7 @@ def _notices(forecast: Forecast, days: Sequence[DaySummary]) -> Iterator[str]:
     people = forecast.scenario.calls.people
     reached = sum(each.reached for each in notices)
     agents = max(each.notice_agents for each in days)
-    lines = max(each.notice_lines for each in days)
+    channels = max(each.notice_channels for each in days)
     if forecast.finish is None:
         yield (
             f"Notice calls: no end is in sight at this pace; {number(notices[-1].left)} of "
@@ -122,7 +129,7 @@ def _notices(forecast: Forecast, days: Sequence[DaySummary]) -> Iterator[str]:
         yield (
             f"Notice calls: the last on {long_day(forecast.finish)} {forecast.finish.year}; "
             f"{number(reached)} of {people:,} people are reached; at most "
-            f"{many(agents, 'agents')} and {many(lines, 'lines')} are busy with them."
+            f"{many(agents, 'agents')} and {many(channels, 'channels')} are busy with them."
         )
 
 
@@ -144,14 +151,14 @@ def day_table(forecast: Forecast, days: Sequence[DaySummary]) -> Table:
             f"{each.agents_low}–{each.agents_high}",
             each.rota,
             number(each.agent_hours),
-            each.lines,
+            each.channels,
         ]
         for each in days
         if each.calls >= 0.5 or each.notice_calls
     ]
-    headings = ("day", "calls", "80 of 100", "to agents", "agents", "range", "rota", "hours")
+    headings = ("day", "calls", "range", "to agents", "agents", "range", "rota", "hours")
     title = f"By day, for {forecast.scenario.target.target()}"
-    return ranked(title, (*headings, "lines in"), rows)
+    return ranked(title, (*headings, "channels"), rows)
 
 
 def notice_table(days: Sequence[DaySummary]) -> Table:
@@ -163,12 +170,12 @@ def notice_table(days: Sequence[DaySummary]) -> Table:
             number(each.notice_calls),
             number(each.reached),
             each.notice_agents,
-            each.notice_lines,
+            each.notice_channels,
         ]
         for each in days
         if each.notice_calls >= 0.5 or each.mailed
     ]
-    headings = ("day", "letters", "calls placed", "reached", "agents", "lines out")
+    headings = ("day", "letters", "calls placed", "reached", "agents", "channels")
     return ranked("Notices going out", headings, rows)
 
 
@@ -190,13 +197,15 @@ def service_table(forecast: Forecast, days: Sequence[DaySummary]) -> Table:
         if each.to_agents >= 0.5
     ]
     headings = ("day", "to agents", f"in {within:g} s", "mean wait", "hang up", "again")
-    title = f"What callers meet with {forecast.scenario.agents} agents"
+    title = f"What callers meet with {many(forecast.scenario.agents or 0, 'agents')}"
     return ranked(title, (*headings, "call-backs", "lost", "needed"), rows)
 
 
 def _met(day: DaySummary) -> tuple[str, str, str]:
     if not day.hours:
-        return "closed", "", ""
+        return "closed", "-", "-"
+    if day.answered is None or day.mean_wait is None or day.abandoned is None:
+        return "-", "-", "-"
     return f"{day.answered:.0%}", seconds(day.mean_wait), f"{day.abandoned:.1%}"
 
 
@@ -217,16 +226,16 @@ def quarter_table(forecast: Forecast, day: date) -> Table:
                 forecast.points[i].check + forecast.notice_agents(i),
                 f"{point.answered_in_time:.0%}",
                 seconds(point.mean_wait),
-                f"{point.abandoned / point.to_agents:.1%}" if point.to_agents else "",
+                f"{point.abandoned / point.to_agents:.1%}" if point.to_agents else "-",
                 f"{point.occupancy:.0%}",
                 number(point.redials),
-                lines_in(forecast, i),
+                channels_in(forecast, i),
             ]
         )
     target = forecast.scenario.target.target()
     within = target.seconds if target.kind == "answered" else 30
-    headings = ("from", "calls", "80 of 100", "self", "agents", "rule")
-    met = (f"in {within:g} s", "wait", "hang up", "busy", "again", "lines")
+    headings = ("from", "calls", "range", "self", "agents", "rule")
+    met = (f"in {within:g} s", "wait", "hang up", "busy", "again", "channels")
     return ranked(f"{long_day(day)}, by quarter hour", (*headings, *met), rows)
 
 
@@ -278,7 +287,13 @@ def correction_words(correction: Correction) -> Iterator[str]:
             f"(probability {after.belief.weights[shift]:.0%})."
         )
     if correction.left_out:
-        yield f"{correction.left_out} counts outside the forecast's days were left out."
+        n = correction.left_out
+        were = (
+            "1 count outside the forecast's days was"
+            if n == 1
+            else (f"{n} counts outside the forecast's days were")
+        )
+        yield f"{were} left out."
 
 
 def correction_table(correction: Correction) -> Table:
@@ -302,5 +317,5 @@ def correction_table(correction: Correction) -> Table:
                 new.agents,
             ]
         )
-    headings = ("day", "counted", "before", "80 of 100", "now", "80 of 100")
+    headings = ("day", "counted", "before", "range", "now", "range")
     return ranked("Corrected by real counts", (*headings, "agents", "now"), rows)

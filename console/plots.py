@@ -6,11 +6,12 @@ forecast, counted and ranged also differs in shape.
 
 from __future__ import annotations
 
+import math
 import os
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -91,9 +92,15 @@ def _zone(forecast: Forecast) -> str:
     return forecast.scenario.hours.timezone
 
 
-def _dates(axes: Axes, days: Sequence[date]) -> None:
-    step = max(1, -(-len(days) // 14))
-    ticked = days[::step]
+def _dates(axes: Axes, days: Sequence[date], busiest: date) -> None:
+    """Ticks at even steps of the calendar, the busiest day among them."""
+    length = (days[-1] - days[0]).days + 1
+    step = max(1, -(-length // 14))
+    ticked = [
+        day
+        for day in (days[0] + timedelta(days=n) for n in range(length))
+        if (day - busiest).days % step == 0
+    ]
     axes.set_xticks([_number(day) for day in ticked])
     axes.set_xticklabels([f"{day:%a}\n{day.day} {day:%b}" for day in ticked])
 
@@ -179,14 +186,12 @@ def _calls_by_day(
             day: sum(correction.before.shown[i].calls for i in correction.before.of(day))
             for day in (each.day for each in shown)
         }
-        axes.plot(
-            x,
+        axes.hlines(
             [before[each.day] for each in shown],
+            [at - 0.42 for at in x],
+            [at + 0.42 for at in x],
             color=_ORANGE,
-            marker="_",
-            markersize=14,
-            markeredgewidth=2.5,
-            linestyle="none",
+            linewidth=2.5,
             label="forecast before the counts",
         )
         counted = _counted_days(correction)
@@ -199,7 +204,8 @@ def _calls_by_day(
             label="counted so far",
             zorder=5,
         )
-    _dates(axes, [each.day for each in shown])
+    busiest = max(zip(values, shown, strict=True), key=lambda pair: pair[0][0])[1].day
+    _dates(axes, [each.day for each in shown], busiest)
     _thousands(axes)
     axes.set_ylabel("calls a day")
     axes.set_title(f"Calls by day ({forecast.scenario.people:,} people to notify)")
@@ -284,7 +290,7 @@ def _agents(
         elinewidth=1.2,
         label="80 of 100 outcomes",
     )
-    _dates(above, [each.day for each in shown])
+    _dates(above, [each.day for each in shown], max(shown, key=lambda each: each.agents).day)
     _thousands(above)
     above.set_ylabel("agents")
     above.set_title(f"Agents by day, for {forecast.scenario.target.target()}")
@@ -313,7 +319,10 @@ def _agents_by_quarter(
     if forecast.scenario.agents is not None:
         label = f"the {forecast.scenario.agents} agents there are"
         label += ", and those" if any(notices) else ""
-        there = [forecast.scenario.agents + n for n in notices]
+        there = [
+            float(forecast.scenario.agents + n) if forecast.ground.quarters[i].open else math.nan
+            for i, n in zip(indexes, notices, strict=True)
+        ]
         axes.stairs(there, edges, baseline=None, color=_BLUE, linewidth=2, label=label)
     _hours(axes, forecast, starts)
     _thousands(axes)
@@ -335,7 +344,7 @@ def _waits(new_figure: Callable[[], Figure], forecast: Forecast, day: date) -> F
     label = "mean wait (left)"
     above.stairs(waits, edges, color=_BLUE, linewidth=2, label=label, baseline=None)
     above.set_ylabel("seconds")
-    above.set_ylim(0, max(10.0, 1.15 * max(waits)))
+    above.set_ylim(0, max(10.0, 1.4 * max(waits)))
     right = above.twinx()
     right.grid(visible=False)
     target = forecast.scenario.target.target()
@@ -351,7 +360,8 @@ def _waits(new_figure: Callable[[], Figure], forecast: Forecast, day: date) -> F
             values, edges, color=colour, linewidth=1.8, linestyle=line, label=label, baseline=None
         )
     right.set_ylabel("per cent of callers")
-    right.set_ylim(0, 105)
+    right.set_ylim(0, 130)  # the legend stands above
+    right.set_yticks(range(0, 101, 20))
     right.spines["right"].set_visible(True)
     _hours(above, forecast, starts)
     there = forecast.scenario.agents
@@ -359,7 +369,8 @@ def _waits(new_figure: Callable[[], Figure], forecast: Forecast, day: date) -> F
     above.set_title(f"Waits with {what}, {_day_text(day)}")
     figure_lines = [*above.get_legend_handles_labels()[0], *right.get_legend_handles_labels()[0]]
     # On the right axes, which are drawn last: no line crosses the words.
-    right.legend(figure_lines, [str(line.get_label()) for line in figure_lines], loc="center right")
+    labels = [str(line.get_label()) for line in figure_lines]
+    right.legend(figure_lines, labels, loc="upper right", ncols=3)
     _choice(below, forecast, max(indexes, key=lambda i: forecast.points[i].to_agents))
     return figure
 

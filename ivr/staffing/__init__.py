@@ -1,1 +1,1 @@
-"""How many calls will come, and how many agents and lines they take. Pure: no clock, no store."""
+"""How many calls will come, and the agents and channels they take. Pure: no clock, no store."""

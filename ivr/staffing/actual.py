@@ -1,7 +1,8 @@
 """Real counts from other people's tables: when, and how many calls were offered.
 
-Any usual CSV: a time, or a date and a time, and a number; intervals of 1 to 60 minutes or whole
-days. What cannot be read is refused with its line; blank counts and totals are left out and told.
+Any usual CSV: a time, or a date and a time, and a number; how long each count is follows from the
+rows (``intervals``) or from a column. What cannot be read is refused with its line number; blank
+counts and totals are left out and told.
 """
 
 from __future__ import annotations
@@ -9,62 +10,58 @@ from __future__ import annotations
 import csv
 import io
 import re
-from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
-from datetime import UTC, date, datetime, time, timedelta
-from itertools import pairwise
+from dataclasses import dataclass
+from datetime import date, datetime
 from pathlib import Path
 from typing import Final
 from zoneinfo import ZoneInfo
 
 from incident.contacts.source import Lines, examine
-from ivr.staffing.correct import Count
-from ivr.staffing.moments import day_first, moment
+from ivr.staffing.intervals import Counts, Row, collect
+from ivr.staffing.moments import Moment, day_first, end_of, moment
 from ivr.staffing.values import count as whole_number
 
 _LARGEST: Final = 5_000_000
 _SHOWN_MISTAKES: Final = 8
+_DAY: Final = 1440
+"""Minutes."""
 _DELIMITERS: Final = ",;\t|"
-_NAMES: Final = {
-    name: what
-    for what, names in {
-        "date": "date day call_date",
-        "time": "time start start_time interval interval_start quarter quarter_hour timestamp "
-        "datetime date_time period from begin hour",
-        "calls": "calls offered calls_offered offered_calls received calls_received count volume "
-        "inbound inbound_calls incoming n total_calls call_count",
-    }.items()
-    for name in names.split()
+HEADERS: Final = {
+    "date": "date day call_date",
+    "time": "time start start_time interval interval_start quarter quarter_hour timestamp "
+    "datetime date_time period from begin hour",
+    "calls": "calls offered calls_offered offered_calls received calls_received count volume "
+    "inbound inbound_calls incoming n total_calls call_count",
+    "end": "end end_time interval_end until to",
+    "minutes": "minutes interval_minutes",
 }
-_MINUTES: Final = (1, 3, 5, 15, 30, 60)
+"""Names of columns that are understood, in small letters; other signs than letters count as _."""
+_NAMES: Final = {name: what for what, names in HEADERS.items() for name in names.split()}
 
 
 class CountsUnreadable(ValueError):
     """A table of counts cannot be used; the message names each line and why."""
 
 
-@dataclass(slots=True)
-class Counts:
-    """``counts`` by quarter hours; ``notes``: what was left out."""
+@dataclass(frozen=True, slots=True)
+class _Columns:
+    """Places of the count, the time, the date (if it stands alone), the end and the length."""
 
-    counts: list[Count] = field(default_factory=list)
-    notes: list[str] = field(default_factory=list)
+    calls: int
+    time: int
+    date: int | None = None
+    end: int | None = None
+    minutes: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class _Row:
+class _Cells:
     line: int
     when: str
     number: str
-
-
-@dataclass(frozen=True, slots=True)
-class _Read:
-    start: datetime
-    whole_day: bool
-    number: int
-    row: _Row
+    end: str
+    minutes: str
 
 
 def read_counts(path: Path, zone: ZoneInfo, near: date) -> Counts:
@@ -87,27 +84,31 @@ def read_counts(path: Path, zone: ZoneInfo, near: date) -> Counts:
 def parse_counts(text: str, source: str, zone: ZoneInfo, near: date) -> Counts:
     """Read a table's text. Raises CountsUnreadable."""
     result = Counts()
-    rows = list(_rows(text, source, result))
+    all_rows = list(_rows(text, source, result))
+    rows = [row for row in all_rows if row.number]
     if not rows:
         raise CountsUnreadable(f"{source}: there are no counts in it")
     order = day_first([row.when for row in rows], near)
     mistakes: list[str] = []
     seen: dict[datetime, int] = {}
-    read: list[_Read] = []
+    read: list[Row] = []
     for row in rows:
         try:
-            start, whole_day = moment(row.when, zone, day_first=order)
+            at = moment(row.when, zone, day_first=order)
             number = whole_number(row.number)
+            minutes = _minutes(row, at, zone)
         except ValueError as error:
             mistakes.append(f"{source}, line {row.line}: {error}")
             continue
-        if start in seen:
-            twice = f"{row.when!r} is here twice; first on line {seen[start]}"
+        if at.start in seen:
+            twice = f"{row.when!r} is here twice; first on line {seen[at.start]}"
             mistakes.append(f"{source}, line {row.line}: {twice}")
-        seen[start] = row.line
-        read.append(_Read(start, whole_day, number, row))
+        seen[at.start] = row.line
+        read.append(Row(row.line, row.when, at.start, at.whole_day, minutes, number))
     if not mistakes:
-        mistakes += _collect(sorted(read, key=lambda each: each.start), source, zone, result)
+        blank = [row for row in all_rows if not row.number]
+        read.sort(key=lambda each: each.start)
+        mistakes += collect(read, list(_times(blank, zone, order)), source, zone, result)
     if mistakes:
         more = len(mistakes) - _SHOWN_MISTAKES
         shown = mistakes[:_SHOWN_MISTAKES] + ([f"and {more} more mistakes"] if more > 0 else [])
@@ -115,14 +116,41 @@ def parse_counts(text: str, source: str, zone: ZoneInfo, near: date) -> Counts:
     return result
 
 
-def _rows(text: str, source: str, result: Counts) -> Iterator[_Row]:
-    """Rows with a time and a number; the header, blank counts and totals are taken away."""
+def _minutes(row: _Cells, at: Moment, zone: ZoneInfo) -> int | None:
+    """How long a count is, if its row says so. Raises ValueError."""
+    if at.whole_day:
+        return None
+    if row.minutes:
+        minutes = whole_number(row.minutes)
+        if not 1 <= minutes <= _DAY:
+            raise ValueError(f"{row.minutes!r} minutes are no length of a count")
+        return minutes
+    end = at.end
+    if row.end:
+        start = at.start.astimezone(zone)
+        # With a date of its own, or a time of day alone.
+        dated = re.match(r"\d{1,4}[-/.]\d{1,2}[-/.]\d", row.end)
+        order = day_first([row.when, row.end], start.date())
+        end = moment(row.end, zone, day_first=order).start if dated else None
+        end = end or end_of(row.end, start, row.end)
+    if end is None:
+        return None
+    minutes = int((end - at.start).total_seconds()) // 60
+    if (minutes + 1) % 15 == 0:
+        minutes += 1  # 08:00 to 08:59
+    if not 1 <= minutes <= _DAY:
+        raise ValueError(f"{row.when!r} is no interval of a minute to a day")
+    return minutes
+
+
+def _rows(text: str, source: str, result: Counts) -> Iterator[_Cells]:
+    """Rows with a time and a number, or no number; the header and totals are taken away."""
     lines = [line for line in text.splitlines()[:1000] if line.strip()]
     if not lines:
         return
     delimiter = max(_DELIMITERS, key=lambda each: sum(line.count(each) > 0 for line in lines))
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
-    columns: tuple[int | None, int, int] | None = None
+    columns: _Columns | None = None
     width = blank = totals = 0
     try:
         for cells in reader:
@@ -139,21 +167,37 @@ def _rows(text: str, source: str, result: Counts) -> Iterator[_Row]:
                 columns = _columns(row, source, reader.line_num)
                 if _is_header(row):
                     continue
-            day, when, number = (
-                row[at] if at is not None and at < len(row) else "" for at in columns
+            places = (columns.date, columns.time, columns.calls, columns.end, columns.minutes)
+            day, when, number, end, minutes = (
+                row[at] if at is not None and at < len(row) else "" for at in places
             )
             if re.match(r"(grand )?(total|sum|average|mean)", (day or when).casefold()):
                 totals += 1
             elif not number or number in ("-", "--", "n/a", "N/A"):
                 blank += 1
+                yield _Cells(reader.line_num, f"{day} {when}".strip(), "", end, minutes)
             else:
-                yield _Row(reader.line_num, f"{day} {when}".strip(), number)
+                yield _Cells(reader.line_num, f"{day} {when}".strip(), number, end, minutes)
     except csv.Error as error:
         raise CountsUnreadable(f"{source}, line {reader.line_num}: {error}") from error
     if blank:
-        result.notes.append(f"{blank} rows without a count were left out")
+        result.notes.append(f"{_were(blank)} without a count left out")
     if totals:
-        result.notes.append(f"{totals} rows of totals were left out")
+        result.notes.append(f"{_were(totals)} of totals left out")
+
+
+def _were(rows: int) -> str:
+    return "1 row" if rows == 1 else f"{rows} rows"
+
+
+def _times(rows: Sequence[_Cells], zone: ZoneInfo, order: bool) -> Iterator[datetime]:
+    for row in rows:
+        try:
+            at = moment(row.when, zone, day_first=order)
+        except ValueError:
+            continue  # nothing is counted there
+        if not at.whole_day:
+            yield at.start
 
 
 def _plain(name: str) -> str:
@@ -164,19 +208,15 @@ def _is_header(row: Sequence[str]) -> bool:
     return any(_plain(cell) in _NAMES for cell in row)
 
 
-def _columns(row: Sequence[str], source: str, line: int) -> tuple[int | None, int, int]:
-    """Places of the date (if it stands alone), the time and the count."""
+def _columns(row: Sequence[str], source: str, line: int) -> _Columns:
+    """Where everything stands. Raises CountsUnreadable."""
     if not _is_header(row):
         if len(row) in (2, 3) and any(character.isdigit() for character in row[0]):
-            return (None, 0, 1) if len(row) == 2 else (0, 1, 2)
-        raise CountsUnreadable(
-            f"{source}, line {line}: no column is named 'time' or 'calls'; found: "
-            f"{', '.join(cell[:30] for cell in row[:12])}"
-        )
+            return _Columns(1, 0) if len(row) == 2 else _Columns(2, 1, 0)
+        raise CountsUnreadable(_no_columns(row, source, line, "no column has a name that is known"))
     names = [_plain(cell) for cell in row]
     place = {
-        what: [at for at, name in enumerate(names) if _NAMES.get(name) == what]
-        for what in ("date", "time", "calls")
+        what: [at for at, name in enumerate(names) if _NAMES.get(name) == what] for what in HEADERS
     }
     if len(place["calls"]) > 1:
         exact = [at for at in place["calls"] if "offered" in names[at]]
@@ -186,58 +226,23 @@ def _columns(row: Sequence[str], source: str, line: int) -> tuple[int | None, in
         missing.remove("time")
     if missing or len(place["calls"]) > 1:
         problem = f"no column for {' and '.join(missing)}" if missing else "two columns of calls"
-        raise CountsUnreadable(
-            f"{source}, line {line}: {problem}; found: {', '.join(c[:30] for c in row[:12])}; "
-            "name them 'time' (or 'date' and 'time') and 'calls'"
-        )
-    if not place["time"]:
-        return None, place["date"][0], place["calls"][0]
-    day = place["date"][0] if place["date"] else None
-    return day, place["time"][0], place["calls"][0]
+        raise CountsUnreadable(_no_columns(row, source, line, problem))
+    first = {what: at[0] for what, at in place.items() if at}
+    alone = "time" not in first
+    return _Columns(
+        calls=first["calls"],
+        time=first["date"] if alone else first["time"],
+        date=None if alone else first.get("date"),
+        end=first.get("end"),
+        minutes=first.get("minutes"),
+    )
 
 
-def _collect(read: list[_Read], source: str, zone: ZoneInfo, result: Counts) -> list[str]:
-    """Counts by quarters. Returns mistakes."""
-    if all(row.whole_day for row in read):
-        for row in read:
-            after = row.start.astimezone(zone).date() + timedelta(days=1)
-            end = datetime.combine(after, time(), zone).astimezone(UTC)
-            quarters = int((end - row.start) / timedelta(minutes=15))
-            result.counts.append(Count(row.start, quarters, row.number))
-        return []
-    minutes = _interval([row.start for row in read])
-    if minutes is None:
-        return [f"{source}: the times are neither 1 to 60 minutes nor whole days apart"]
-    if minutes < 15:
-        return _shorter(read, minutes, source, result)
-    mistakes = []
-    for row in read:
-        if row.start.minute % 15 or row.start.second:
-            mistakes.append(f"{source}, line {row.row.line}: {row.row.when!r} is no quarter hour")
-        result.counts.append(Count(row.start, minutes // 15, row.number))
-    return mistakes
-
-
-def _shorter(read: list[_Read], minutes: int, source: str, result: Counts) -> list[str]:
-    parts: Counter[datetime] = Counter()
-    sums: Counter[datetime] = Counter()
-    for row in read:
-        at = row.start
-        quarter = at.replace(minute=at.minute // 15 * 15, second=0, microsecond=0)
-        parts[quarter] += 1
-        sums[quarter] += row.number
-    whole = [quarter for quarter in sorted(parts) if parts[quarter] == 15 // minutes]
-    result.counts += [Count(quarter, 1, sums[quarter]) for quarter in whole]
-    if len(whole) < len(parts):
-        missing = len(parts) - len(whole)
-        result.notes.append(f"{missing} quarter hours that are not whole were left out")
-    return [] if whole else [f"{source}: it holds no whole quarter hour"]
-
-
-def _interval(starts: Sequence[datetime]) -> int | None:
-    """Minutes from one count to the next; the shortest pause, for some may be missing."""
-    gaps = [int((later - at).total_seconds()) // 60 for at, later in pairwise(starts)]
-    shortest = min(gaps, default=15)
-    if shortest in _MINUTES:
-        return shortest
-    return 15 if shortest > 60 else None
+def _no_columns(row: Sequence[str], source: str, line: int, problem: str) -> str:
+    known = "; ".join(
+        f"{what}: {names.replace(' ', ', ').replace('_', ' ')}" for what, names in HEADERS.items()
+    )
+    return (
+        f"{source}, line {line}: {problem}; found: {', '.join(cell[:30] for cell in row[:12])}. "
+        f"Name them 'time' (or 'date' and 'time') and 'calls'. Also understood: {known}"
+    )

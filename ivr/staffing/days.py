@@ -8,14 +8,16 @@ from dataclasses import dataclass
 from datetime import date
 
 from ivr.staffing.erlang_a import Rates
-from ivr.staffing.erlang_b import lines_needed
+from ivr.staffing.erlang_b import channels_needed
 from ivr.staffing.flow import Point
 from ivr.staffing.forecast import Forecast
 from ivr.staffing.quarters import SECONDS
 from ivr.staffing.target import agents_needed
 
 BUSY_SIGNALS = 0.001
-"""Share of calls that may find every line taken."""
+"""Share of calls that may find every channel taken."""
+_NOBODY = 1e-6
+"""Calls that are none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,8 +28,9 @@ class DaySummary:
     ``agent_hours``: of the day.
 
     What callers meet with the agents there are (else with those): ``answered`` in time and
-    ``abandoned`` as shares of ``to_agents``, ``mean_wait`` in seconds, ``redials``, and ``kept``,
-    who choose a call-back. ``lines`` for inbound calls are those of the range's high end.
+    ``abandoned`` as shares of ``to_agents``, ``mean_wait`` in seconds (None where nobody wants an
+    agent at an open hour), ``redials``, and ``kept``, who choose a call-back. ``channels`` for
+    inbound calls are those of the range's high end.
     """
 
     day: date
@@ -44,17 +47,17 @@ class DaySummary:
     agents_high: int
     rota: int
     agent_hours: float
-    answered: float
-    mean_wait: float
-    abandoned: float
+    answered: float | None
+    mean_wait: float | None
+    abandoned: float | None
     redials: float
     kept: float
     turned_away: float
-    lines: int
+    channels: int
     notice_calls: float
     reached: float
     notice_agents: int
-    notice_lines: int
+    notice_channels: int
 
 
 def summaries(forecast: Forecast) -> list[DaySummary]:
@@ -95,13 +98,13 @@ def _summary(forecast: Forecast, day: date) -> DaySummary:
         redials=sum(point.redials for point in shown),
         kept=sum(point.kept for point in shown),
         turned_away=sum(point.turned_away for point in shown),
-        lines=max((lines_in(forecast, i, high / calls) for i in indexes), default=0)
+        channels=max((channels_in(forecast, i, high / calls) for i in indexes), default=0)
         if calls
         else 0,
         notice_calls=sum(each.placed for each in notices),
         reached=sum(each.reached for each in notices),
         notice_agents=max(forecast.notice_agents(i) for i in indexes),
-        notice_lines=max(forecast.notice_lines(i) for i in indexes),
+        notice_channels=max(forecast.notice_channels(i) for i in indexes),
     )
 
 
@@ -131,21 +134,21 @@ def _scaled(forecast: Forecast, index: int, factor: float) -> int:
     return needed + forecast.notice_agents(index)
 
 
-def lines_in(forecast: Forecast, index: int, factor: float = 1.0) -> int:
-    """Inbound lines in a quarter, if calls were ``factor`` times the forecast."""
-    return _lines(forecast.shown[index].lines * factor)
+def channels_in(forecast: Forecast, index: int, factor: float = 1.0) -> int:
+    """Inbound channels in a quarter, if calls were ``factor`` times the forecast."""
+    return _channels(forecast.shown[index].channels * factor)
 
 
-def _lines(load: float) -> int:
+def _channels(load: float) -> int:
     # To a tenth of an erlang, upwards: many quarters then share one answer.
-    return lines_needed(math.ceil(load * 10 - 1e-9) / 10, BUSY_SIGNALS)
+    return channels_needed(math.ceil(load * 10 - 1e-9) / 10, BUSY_SIGNALS)
 
 
-def _part(of: float, whole: float) -> float:
-    return of / whole if whole else 0.0
+def _part(of: float, whole: float) -> float | None:
+    return of / whole if whole > _NOBODY else None
 
 
-def _mean(points: Sequence[Point], value: Callable[[Point], float]) -> float:
+def _mean(points: Sequence[Point], value: Callable[[Point], float]) -> float | None:
     """Over the calls that want an agent."""
     return _part(
         sum(value(point) * point.to_agents for point in points),

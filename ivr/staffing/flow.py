@@ -16,7 +16,7 @@ from typing import Final
 
 from ivr.staffing.erlang_a import Rates, answered_within, performance, still_waiting
 from ivr.staffing.quarters import SECONDS, Quarter
-from ivr.staffing.scenario import Scenario
+from ivr.staffing.scenario import MOST_AGENTS, Scenario
 from ivr.staffing.target import OutOfReach, Target, agents_needed, by_square_root
 
 _AFTER_OPENING: Final = 16
@@ -26,7 +26,6 @@ _DIAL_SECONDS: Final = 25.0
 _ROUNDS: Final = 40
 _NOBODY: Final = 1e-6
 """Calls in a quarter hour that are none."""
-_MOST_AGENTS: Final = 50_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +38,7 @@ class Point:
     a call-back; ``called_back``: call-backs made; ``owed``: put off to the next quarter.
     ``turned_away``: who wanted an agent at a closed hour and neither leave a number nor try again.
     ``agents``: for inbound calls and call-backs; ``check``: the same by the square-root rule.
-    ``lines``: erlangs of inbound calls.
+    ``channels``: erlangs of inbound calls.
     """
 
     fresh: float
@@ -55,7 +54,7 @@ class Point:
     owed: float
     turned_away: float
     occupancy: float
-    lines: float
+    channels: float
 
     @property
     def calls(self) -> float:
@@ -131,7 +130,7 @@ class Flow:
             owed=0.0,
             turned_away=wanting - kept - again,
             occupancy=0.0,
-            lines=(fresh + redials) * self._scenario.service.menu_seconds / SECONDS,
+            channels=(fresh + redials) * self._scenario.service.menu_seconds / SECONDS,
         )
 
     def _put_off(self, to: list[float], index: int, number: float) -> None:
@@ -179,7 +178,7 @@ class Flow:
             owed=owed,
             turned_away=0.0,
             occupancy=now.busy / agents if agents else 0.0,
-            lines=load + now.queue + now.busy,
+            channels=load + now.queue + now.busy,
         )
 
     def _rates(self, calls: float) -> Rates:
@@ -189,16 +188,16 @@ class Flow:
     def _staff(self, first: float, due: float) -> tuple[int, _Settled]:
         """The fewest agents that keep the target once redials have settled."""
         rates = self._rates(first + due)
-        if rates.load > _MOST_AGENTS:
+        if rates.load > MOST_AGENTS:
             raise OutOfReach(
-                f"{rates.load:,.0f} agents would have to talk at once; more than {_MOST_AGENTS:,} "
+                f"{rates.load:,.0f} agents would have to talk at once; more than {MOST_AGENTS:,} "
                 "is beyond any hotline: are the people, the response and the call's length right?"
             )
         agents = agents_needed(rates, self._target)
         step = 1
         while True:
             now = self._settle(agents, first, due)
-            if self._reached(now) or agents > _MOST_AGENTS:
+            if self._reached(now) or agents > MOST_AGENTS:
                 return agents, now
             agents += step
             step += 1 if agents > 500 else 0

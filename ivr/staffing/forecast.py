@@ -1,4 +1,4 @@
-"""The forecast: calls by quarter hour with a range, agents, lines, days, the end of the calls."""
+"""The forecast: calls by quarter hour with a range, agents, channels, days, the calls' end."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ from ivr.staffing.notice import (
     LAST_HOUR,
     Capacity,
     NoticeDay,
-    OneLineForEachAgent,
+    OneChannelForEachAgent,
     finished,
     notice_days,
 )
 from ivr.staffing.quarters import Quarter, quarters, spread, weekday
 from ivr.staffing.ranges import around
-from ivr.staffing.scenario import Scenario
+from ivr.staffing.scenario import LONGEST_DAYS, Scenario
 
 _LOOK_AHEAD = 28
 _AFTER_LAST_NOTICE = 14
 _FURTHEST = 120
-"""Days shown unless more are asked for; the end of notice calls is found beyond them, too."""
+"""Days shown for notice calls unless more are asked for; their end is found beyond them, too."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,17 +99,17 @@ def ground(scenario: Scenario, otherwise: date, capacity: Capacity | None = None
     """
     by_letter = mailing(scenario.letters, scenario.people, otherwise)
     dialling = scenario.calls.first or min(by_letter)
-    able = capacity or OneLineForEachAgent(scenario.calls)
+    able = capacity or OneChannelForEachAgent(scenario.calls)
 
     def hours_on(day: date) -> float:
         return sum(_calling(each) for each in quarters(day, 1, scenario.hours)) / 4
 
     notices = notice_days(scenario.calls, dialling, hours_on, able)
     first = min(by_letter) if not notices else min(*by_letter, dialling)
-    last = max(by_letter) if not notices else max(*by_letter, notices[-1].day)
-    days = scenario.days or min(
-        _FURTHEST, max(_LOOK_AHEAD, (last - first).days + 1 + _AFTER_LAST_NOTICE)
-    )
+    after = 1 + _AFTER_LAST_NOTICE
+    letters = min(LONGEST_DAYS, (max(by_letter) - first).days + after)
+    by_phone = min(_FURTHEST, (notices[-1].day - first).days + after) if notices else 0
+    days = scenario.days or max(_LOOK_AHEAD, letters, by_phone)
     return Ground(
         scenario=scenario,
         mailed=by_letter,
@@ -157,9 +157,9 @@ class Forecast:
         """Agents busy with notice calls in a quarter."""
         return math.ceil(self.ground.capacity.agents(self.notice_calls[index] * 4) - 1e-9)
 
-    def notice_lines(self, index: int) -> int:
-        """Lines busy with notice calls in a quarter."""
-        return math.ceil(self.ground.capacity.lines(self.notice_calls[index] * 4) - 1e-9)
+    def notice_channels(self, index: int) -> int:
+        """Channels busy with notice calls in a quarter."""
+        return math.ceil(self.ground.capacity.channels(self.notice_calls[index] * 4) - 1e-9)
 
     def range_of(self, indexes: Sequence[int]) -> tuple[float, float]:
         """The range for the calls of several quarters together."""

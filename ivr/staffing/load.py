@@ -17,7 +17,12 @@ from ivr.staffing.scenario import Scenario
 
 
 class ScenarioRefused(ValueError):
-    """A scenario cannot be used; the message holds each mistake with its place."""
+    """A scenario cannot be used; the message holds each mistake with its place.
+    ``by_options``: every mistake is one of the options (there may be no file at all)."""
+
+    def __init__(self, message: str, *, by_options: bool = False) -> None:
+        super().__init__(message)
+        self.by_options = by_options
 
 
 def read_scenario(path: Path) -> Document:
@@ -49,7 +54,11 @@ def scenario(
     except ValidationError as error:
         problems = explain(error, document, Scenario)
         options = {dotted(key): option for option, (key, _) in (given or {}).items()}
-        raise ScenarioRefused(_words(problems, options, document)) from error
+        raise ScenarioRefused(
+            _words(problems, options, document),
+            by_options=not document.positions
+            or all(_option_of(problem, options) for problem in problems),
+        ) from error
 
 
 def _set(tree: dict[str, Any], key: Key, value: Any) -> None:
@@ -62,12 +71,15 @@ def _set(tree: dict[str, Any], key: Key, value: Any) -> None:
     here[key[-1]] = value
 
 
+def _option_of(problem: Problem, options: Mapping[str, str]) -> str | None:
+    """The option that said what is wrong, if one did."""
+    return next((o for w, o in options.items() if (problem.where + ".").startswith(w + ".")), None)
+
+
 def _words(problems: list[Problem], options: Mapping[str, str], document: Document) -> str:
     said: list[str] = []
     for problem in sorted(set(problems)):
-        option = next(
-            (o for w, o in options.items() if (problem.where + ".").startswith(w + ".")), None
-        )
+        option = _option_of(problem, options)
         if option is not None:
             said.append(f"{option.strip()}: {problem.message}")
         elif document.positions:

@@ -1,6 +1,6 @@
 """Notice calls by day: how many can be placed, what they bring in, when the last one is made.
 
-``Capacity`` is what a dialer can do; the simple one here assumes one line for each idle agent. A
+``Capacity`` is what a dialer can do; the simple one here assumes one channel for each idle agent. A
 simulated pacer can take its place.
 """
 
@@ -21,36 +21,36 @@ FIRST_HOUR, LAST_HOUR = 9, 20
 
 
 class Capacity(Protocol):
-    """What agents and lines make of notice calls."""
+    """What agents and channels make of notice calls."""
 
-    def per_hour(self, agents: float, lines: float) -> float:
+    def per_hour(self, agents: float, channels: float) -> float:
         """Calls that can be placed in an hour."""
 
     def agents(self, per_hour: float) -> float:
         """Agents (on average, a fraction allowed) whom so many calls an hour keep busy."""
 
-    def lines(self, per_hour: float) -> float:
-        """Lines (on average, a fraction allowed) that so many calls an hour take."""
+    def channels(self, per_hour: float) -> float:
+        """Channels (on average, a fraction allowed) that so many calls an hour take."""
 
 
 @dataclass(frozen=True, slots=True)
-class OneLineForEachAgent:
-    """An agent waits while one line rings, talks if it is answered, and is then free again."""
+class OneChannelForEachAgent:
+    """An agent waits while one channel rings, talks if it is answered, and is then free again."""
 
     calls: NoticeCalls
 
     @property
     def seconds(self) -> float:
-        """An agent's, and a line's, time for one call placed."""
+        """An agent's, and a channel's, time for one call placed."""
         return self.calls.ring_seconds + self.calls.answered * self.calls.talk_seconds
 
-    def per_hour(self, agents: float, lines: float) -> float:
-        return min(agents, lines) * 3600 / self.seconds
+    def per_hour(self, agents: float, channels: float) -> float:
+        return min(agents, channels) * 3600 / self.seconds
 
     def agents(self, per_hour: float) -> float:
         return per_hour * self.seconds / 3600
 
-    def lines(self, per_hour: float) -> float:
+    def channels(self, per_hour: float) -> float:
         return per_hour * self.seconds / 3600
 
 
@@ -81,10 +81,10 @@ def notice_days(
     """
     if not calls.people:
         return []
-    if calls.per_day is None and calls.agents is None and calls.lines is None:
+    if calls.per_day is None and calls.agents is None and calls.channels is None:
         raise NoPace(
-            "notice calls need a pace: calls a day (--calls-per-day), or the agents or lines "
-            "for them (--notice-agents, --notice-lines)"
+            "notice calls need a pace: calls a day (--calls-per-day), or the agents or channels "
+            "for them (--notice-agents, --notice-channels)"
         )
     waiting = [float(calls.people)] + [0.0] * (calls.attempts - 1)
     done: list[NoticeDay] = []
@@ -119,10 +119,10 @@ def _budget(calls: NoticeCalls, hours: float, capacity: Capacity) -> float:
     if hours <= 0:
         return 0.0
     most = math.inf if calls.per_day is None else float(calls.per_day)
-    if calls.agents is not None or calls.lines is not None:
+    if calls.agents is not None or calls.channels is not None:
         agents = math.inf if calls.agents is None else float(calls.agents)
-        lines = math.inf if calls.lines is None else float(calls.lines)
-        most = min(most, capacity.per_hour(agents, lines) * hours)
+        channels = math.inf if calls.channels is None else float(calls.channels)
+        most = min(most, capacity.per_hour(agents, channels) * hours)
     return most
 
 

@@ -24,6 +24,7 @@ from ivr.staffing.target import Target
 from ivr.staffing.values import Count, Measure, Share, count, several
 
 LONGEST_DAYS: Final = 400
+MOST_AGENTS: Final = 50_000
 _FIRST_YEAR, _LAST_YEAR = 2000, 2200
 
 DEFAULT_HOURS: Final = Hours.model_validate(
@@ -68,6 +69,20 @@ def whole(shares: dict[Key, float], what: str) -> dict[Key, float]:
     return {key: each / together for key, each in shares.items()}
 
 
+def _a_crew(agents: int) -> int:
+    if agents == 0:
+        raise ValueError(
+            "with 0 agents nobody is answered; give 1 or more, or leave it out to see how many it "
+            "takes"
+        )
+    if agents > MOST_AGENTS:
+        raise ValueError(
+            f"{agents:,} agents are more than any hotline has (at most {MOST_AGENTS:,}); leave it "
+            "out to see how many it takes"
+        )
+    return agents
+
+
 ADay = Annotated[IsoDate, AfterValidator(_a_day)]
 ByDay = Annotated[dict[ADay, Count], BeforeValidator(_by_day)]
 Pace = Annotated[Count, Field(ge=1)]
@@ -96,7 +111,7 @@ class Letters(_Part):
 
 class NoticeCalls(_Part):
     """Notice by telephone. ``people``: to be called. ``per_day``: calls placed a day at most;
-    none: as many as ``agents`` and ``lines`` allow.
+    none: as many as ``agents`` and ``channels`` allow.
 
     ``answered``: share of calls that a person answers. ``attempts``: calls to one person at most.
     ``talk_seconds``: an agent's time for an answered call, its record included.
@@ -107,7 +122,7 @@ class NoticeCalls(_Part):
     first: ADay | None = None
     per_day: Pace | None = None
     agents: Pace | None = None
-    lines: Pace | None = None
+    channels: Pace | None = None
     answered: Share = 0.30
     attempts: Annotated[int, BeforeValidator(count), Field(ge=1, le=100)] = 3
     ring_seconds: Annotated[Measure, Field(ge=1, le=120)] = 22.0
@@ -247,7 +262,7 @@ class Scenario(_Part):
     redials: Redials = Redials()
     call_backs: CallBacks = CallBacks()
     target: Goal = Goal()
-    agents: Annotated[int, BeforeValidator(count), Field(le=100_000)] | None = None
+    agents: Annotated[int, BeforeValidator(count), AfterValidator(_a_crew)] | None = None
     days: Annotated[int, BeforeValidator(count), Field(ge=1, le=LONGEST_DAYS)] | None = None
 
     @field_validator("people")

@@ -21,7 +21,7 @@ from ivr.staffing.erlang_a import (
     performance,
     still_waiting,
 )
-from ivr.staffing.erlang_b import blocking, lines_needed
+from ivr.staffing.erlang_b import blocking, channels_needed
 from ivr.staffing.target import OutOfReach, Target, agents_needed, by_square_root
 
 HANDLE, PATIENCE = 300.0, 180.0
@@ -58,7 +58,7 @@ def test_the_published_example_of_mandelbaum_and_zeltyn() -> None:
 def test_erlang_b_in_the_traffic_tables(lines: int, load: float) -> None:
     """Loads that lose 1 % (ITU-T's tables of the Erlang loss formula)."""
     assert blocking(load, lines) == pytest.approx(0.01, rel=0.03)
-    assert lines_needed(load * 0.99, 0.0101) == lines
+    assert channels_needed(load * 0.99, 0.0101) == lines
 
 
 @dataclass

@@ -3,20 +3,32 @@
 from __future__ import annotations
 
 import csv
+import itertools
 import json
 import subprocess
 import sys
 from dataclasses import dataclass
+from datetime import date
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
 
 import pytest
 
+from console import forecast_commands
 from console.__main__ import main
+from ivr.staffing.actual import HEADERS
 
 PROJECT = Path(__file__).resolve().parents[2]
 PEOPLE = ("--people", "814000", "--letters-from", "2026-12-01", "--days", "14")
+
+
+DEFINED = {
+    *("day", "from", "calls", "range", "self", "to agents", "agents", "rota", "hours", "channels"),
+    *("rule", "in 30 s", "mean wait", "wait", "hang up", "busy", "again", "call-backs", "lost"),
+    *("needed", "letters", "calls placed", "reached", "en", "es", "together"),
+    *("if each speaks all", "counted", "before", "now"),
+}
 
 
 @dataclass
@@ -29,6 +41,7 @@ class Done:
 @pytest.fixture
 def plan(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Any:
     monkeypatch.setenv("COLUMNS", "80")
+    monkeypatch.setattr(forecast_commands, "_today", lambda _zone: date(2026, 11, 24))
 
     def run(*arguments: str) -> Done:
         monkeypatch.setattr(sys, "argv", ["breachline", "plan", *arguments])
@@ -161,6 +174,127 @@ def test_the_first_hours_correct_it(plan: Any, tmp_path: Path) -> None:
     assert correction["shift_days"] == 0
 
 
+def test_how_real_counts_were_read_is_said(plan: Any, tmp_path: Path) -> None:
+    file, as_json = tmp_path / "counts.csv", tmp_path / "plan.json"
+    rows = "".join(f"2026-12-03 {hour:02}:00,60\n" for hour in range(8, 20))
+    file.write_text("time,calls\n" + rows, encoding="utf-8")
+    done = plan(*PEOPLE, "--actual", str(file), "--json", str(as_json))
+    assert done.code == 0, done.err
+    read = "12 hourly counts, 08:00 to 20:00 on Thursday 3 December 2026"
+    assert "First 12 hours: 720 calls, 1.2 times the forecast; expect" in words(done.out)
+    assert f"Read: {read}." in words(done.out)
+    data = json.loads(as_json.read_text(encoding="utf-8"))
+    assert data["correction"]["read"] == read
+    counted = [row["counted"] for row in data["quarters"] if row["counted"] is not None]
+    assert counted == [15] * 48
+
+
+def test_one_count_whose_length_nobody_knows_is_refused(plan: Any, tmp_path: Path) -> None:
+    file = tmp_path / "counts.csv"
+    file.write_text("time,calls\n2026-12-03 08:00,60\n", encoding="utf-8")
+    done = plan(*PEOPLE, "--actual", str(file))
+    assert done.code == 1
+    assert "line 2: one count alone does not say how long it is" in done.err
+    assert "add a column 'minutes' (or 'end')" in done.err
+
+
+def test_names_of_columns_are_told_where_none_is_known(plan: Any, tmp_path: Path) -> None:
+    file = tmp_path / "counts.csv"
+    file.write_text("when,how many,what\n2026-12-03 08:00,60,1\n", encoding="utf-8")
+    done = plan(*PEOPLE, "--actual", str(file))
+    assert done.code == 1
+    said = " ".join(done.err.split())
+    for names in HEADERS.values():
+        assert names.replace(" ", ", ").replace("_", " ") in said
+
+
+def test_more_agents_than_needed_are_told_of_the_busiest_day(plan: Any, tmp_path: Path) -> None:
+    as_json = tmp_path / "plan.json"
+    done = plan(*PEOPLE, "--agents", "50000", "--json", str(as_json))
+    assert (
+        "With 50,000 agents: on Monday 7 December 100% are answered within 30 s, the mean wait is "
+        "0 s, 0% hang up"
+    ) in words(done.out)
+    days = json.loads(as_json.read_text(encoding="utf-8"))["days"]
+    nobody = [day for day in days if day["to_agents"] == 0 or not day["hours"]]
+    assert nobody
+    # Nothing is said of calls that are none.
+    assert {day[key] for day in nobody for key in ("answered", "mean_wait", "abandoned")} == {None}
+
+
+def test_the_days_of_the_mail_and_the_holidays_are_named(plan: Any, tmp_path: Path) -> None:
+    said = words(plan(*PEOPLE).out)
+    assert (
+        "Letters go out on Tuesday 1 December, Wednesday 2 December and Thursday 3 December 2026 "
+        "(Mondays to Fridays, public holidays included), and arrive on no Sunday."
+    ) in said
+    assert "No day counts as a holiday: name those without agents in hours.closed." in said
+    file = tmp_path / "scenario.yaml"
+    file.write_text(
+        "people: 5000\ndays: 10\nletters: {by_day: {2026-12-01: 5000}}\nhours:\n"
+        "  timezone: America/New_York\n  closed: [2026-12-08]\n"
+        "  weekly: {monday: 08:00-20:00, tuesday: 08:00-20:00, wednesday: 08:00-20:00,\n"
+        "           thursday: 08:00-20:00, friday: null, saturday: null, sunday: null}\n",
+        encoding="utf-8",
+    )
+    said = words(plan(str(file)).out)
+    assert "on Tuesday 1 December 2026 (the days that letters.by_day names)" in said
+    assert "Holidays, without agents: Tuesday 8 December (hours.closed)" in said
+
+
+def test_a_mailing_in_the_past_is_noted_and_real_counts_explain_it(
+    plan: Any, tmp_path: Path
+) -> None:
+    past = ("--people", "814000", "--letters-from", "2026-11-16", "--days", "14")
+    note = (
+        "Note: the first mailing day, Monday 16 November 2026, is past (today is Tuesday "
+        "24 November 2026)"
+    )
+    assert note in words(plan(*past).out)
+    assert "is past" not in words(plan(*PEOPLE).out)
+    file = tmp_path / "counts.csv"
+    file.write_text("day,calls\n2026-11-19,500\n", encoding="utf-8")
+    corrected = plan(*past, "--actual", str(file))
+    assert corrected.code == 0, corrected.err
+    assert "is past" not in words(corrected.out)
+
+
+def test_letters_beyond_the_end_are_noted(plan: Any) -> None:
+    start = ("--people", "814000", "--letters-from", "2026-12-01")
+    whole = plan(*start, "--letters-days", "100")
+    assert "the forecast ends" not in words(whole.out)
+    assert "until Monday 3 May 2027" in words(whole.out)
+    said = words(plan(*start, "--letters-days", "10", "--days", "7").out)
+    assert "Note: the forecast ends on Monday 7 December 2026, but " in said
+    assert "letters arrive after it, until Saturday 19 December 2026, and" in said
+    assert "--days 33 shows them." in said
+    long = words(plan(*start, "--letters-days", "400").out)
+    assert "--days shows 400 at most, so plan the later ones on their own." in long
+
+
+def test_every_column_is_defined_in_the_guide(plan: Any, tmp_path: Path) -> None:
+    guide = (PROJECT / "docs" / "planning.md").read_text(encoding="utf-8")
+    calls = ("--calls-per-day", "3000", "--languages", "en=87%,es=13%", "--agents", "30")
+    actual = ("--actual", counts(plan, tmp_path, 1.6))
+    lines = plan(*PEOPLE, *calls, *actual).out.splitlines()
+    heads = [above for above, rule in itertools.pairwise(lines) if set(rule) == {"─"}]
+    assert len(heads) == 6
+    for head in heads:
+        rest = head
+        for name in sorted(DEFINED, key=len, reverse=True):
+            rest = rest.replace(name, " ")
+        assert rest.split() == [], head
+    for name in DEFINED - {"en", "es", "in 30 s"}:
+        assert f"| {name} |" in guide
+
+
+def test_the_names_of_columns_of_counts_are_in_the_guide() -> None:
+    guide = (PROJECT / "docs" / "planning.md").read_text(encoding="utf-8")
+    for names in HEADERS.values():
+        for name in names.split():
+            assert f"`{name.replace('_', ' ')}`" in guide
+
+
 def test_plots(plan: Any, tmp_path: Path) -> None:
     first, second = tmp_path / "a" / "plots", tmp_path / "b"
     actual = ("--actual", counts(plan, tmp_path, 1.6), "--agents", "60")
@@ -179,6 +313,14 @@ def test_plots(plan: Any, tmp_path: Path) -> None:
     plan(*PEOPLE, *actual, "--plots", str(second))
     for path in first.iterdir():
         assert path.read_bytes() == (second / path.name).read_bytes()
+
+
+def test_the_busiest_day_is_named_on_the_axis(plan: Any, tmp_path: Path) -> None:
+    for days in ("14", "28", "60"):
+        assert plan(*PEOPLE[:-1], days, "--plots", str(tmp_path)).code == 0
+        for name in ("calls", "agents"):
+            drawn = (tmp_path / f"{name}.svg").read_text(encoding="utf-8")
+            assert "<!-- 7 Dec -->" in drawn, (days, name)
 
 
 def test_matplotlib_is_loaded_for_plots_only() -> None:
@@ -214,10 +356,28 @@ def test_assumptions_are_a_scenario(plan: Any, tmp_path: Path) -> None:
         ((*PEOPLE, "--languages", "en"), "write en=87%,es=13%"),
         ((*PEOPLE, "--languages", "en=50%,es=20%"), "are together 70.0%, not 100 %"),
         ((*PEOPLE, "--languages", "en=50%,en=50%"), "a language is named twice"),
-        ((*PEOPLE, "--call-people", "90"), "notice calls need a pace"),
         ((*PEOPLE, "--day", "2020-01-01"), "is not within 2026-12-01 to 2026-12-14"),
         ((*PEOPLE, "--day", "x"), "--day: 'x' is not a date"),
         ((*PEOPLE, "--agents", "-1"), "--agents: '-1' is not a whole number"),
+        ((*PEOPLE, "--agents", "0"), "--agents: with 0 agents nobody is answered"),
+        ((*PEOPLE, "--agents", "100000"), "--agents: 100,000 agents are more than any hotline has"),
+        (("--people", "814.000"), "--people: '814.000' may be read in two ways; write 814000 or"),
+    ],
+)
+def test_an_option_that_cannot_be_is_wrong_usage(
+    plan: Any, arguments: tuple[str, ...], message: str
+) -> None:
+    done = plan(*arguments)
+    assert done.code == 2
+    said = " ".join(done.err.replace("│", " ").split())
+    assert message in said
+    assert "Traceback" not in said
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ((*PEOPLE, "--call-people", "90"), "notice calls need a pace"),
         ((*PEOPLE, "--actual", "/dev/null"), "/dev/null: is empty"),
         ((*PEOPLE, "--json", "/nonexistent/plan.json"), "/nonexistent/plan.json"),
         ((*PEOPLE, "--plots", "/dev/null/plots"), "/dev/null/plots"),
@@ -236,9 +396,19 @@ def test_refusals(plan: Any, arguments: tuple[str, ...], message: str) -> None:
     assert "Traceback" not in said
 
 
+def test_a_mistake_in_a_scenario_is_refused_with_its_place(plan: Any, tmp_path: Path) -> None:
+    file = tmp_path / "scenario.yaml"
+    file.write_text("people: 814.000\n", encoding="utf-8")
+    done = plan(str(file), "--agents", "30")
+    assert done.code == 1
+    assert "scenario.yaml:1:1 people: '814.000' may be read in two ways" in " ".join(
+        done.err.split()
+    )
+
+
 def test_counts_of_another_time_are_refused(plan: Any, tmp_path: Path) -> None:
     file = tmp_path / "counts.csv"
-    file.write_text("time,calls\n2020-01-01 08:00,4\n", encoding="utf-8")
+    file.write_text("time,calls\n2020-01-01 08:00-08:15,4\n", encoding="utf-8")
     done = plan(*PEOPLE, "--actual", str(file))
     assert done.code == 1
     assert "none of the 1 counts falls into the forecast's days" in " ".join(done.err.split())

@@ -12,10 +12,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from incident.contacts.errors import SourceUnreadable
-from ivr.staffing.actual import Counts, CountsUnreadable, parse_counts, read_counts
+from ivr.staffing.actual import CountsUnreadable, parse_counts, read_counts
 from ivr.staffing.correct import Correction, Count, NothingToCompare, correct
 from ivr.staffing.days import summaries
 from ivr.staffing.forecast import Ground, ground
+from ivr.staffing.intervals import Counts
 from ivr.staffing.load import scenario
 
 ZONE = ZoneInfo("America/New_York")
@@ -41,17 +42,23 @@ def shown(counts: Counts) -> list[tuple[str, int, int]]:
             "time,calls\n2026-12-03 08:00,12\n2026-12-03 08:15,9\n",
             [("08:00", 1, 12), ("08:15", 1, 9)],
         ),
-        ('Interval;Calls Offered\n12/3/2026 8:00 AM;"1,234"\n', [("08:00", 1, 1234)]),
-        ("Date\tStart Time\tOffered\n3.12.2026\t14:30\t7\n", [("14:30", 1, 7)]),
+        ('Interval;Calls Offered\n12/3/2026 8:00 AM - 8:15 AM;"1,234"\n', [("08:00", 1, 1234)]),
+        ("Date\tStart Time\tEnd\tOffered\n3.12.2026\t14:30\t15:30\t7\n", [("14:30", 4, 7)]),
         ("date,time,calls\n12/3/2026,1:15 PM - 1:30 PM,4\n", [("13:15", 1, 4)]),
-        ("2026-12-03T13:15:00Z,4\n", [("08:15", 1, 4)]),
-        ("2026-12-03 07:15:00-06:00,4\n", [("08:15", 1, 4)]),
-        ("\ufefftime,calls\r\n\r\n2026-12-03 08:00,12.0\r\n", [("08:00", 1, 12)]),
+        (
+            "2026-12-03T13:15:00Z,4\n2026-12-03T13:30:00Z,5\n",
+            [("08:15", 1, 4), ("08:30", 1, 5)],
+        ),
+        (
+            "2026-12-03 07:15:00-06:00,4\n2026-12-03T07:45-06:00,5\n",
+            [("08:15", 2, 4), ("08:45", 2, 5)],
+        ),
+        ("\ufefftime,calls\r\n\r\n2026-12-03 08:00-09:00,12.0\r\n", [("08:00", 4, 12)]),
         (
             "time,calls\n03/12/2026 08:00,1\n03/12/2026 09:00,2\n",
             [("08:00", 4, 1), ("09:00", 4, 2)],
         ),
-        ("time,calls,offered\n2026-12-03 08:00,1,2\n", [("08:00", 1, 2)]),
+        ("time,calls,offered,minutes\n2026-12-03 08:00,1,2,30\n", [("08:00", 2, 2)]),
     ],
 )
 def test_usual_tables(text: str, expected: list[tuple[str, int, int]]) -> None:
@@ -64,7 +71,57 @@ def test_whole_days_and_short_intervals() -> None:
     fives = "".join(f"2026-12-03 08:{minute:02},3\n" for minute in range(0, 25, 5))
     counts = read("time,calls\n" + fives)
     assert shown(counts) == [("03 08:00", 1, 9)]
-    assert counts.notes == ["1 quarter hours that are not whole were left out"]
+    assert counts.notes == ["1 quarter hour that is not whole was left out"]
+
+
+@pytest.mark.parametrize(
+    ("text", "understood"),
+    [
+        (
+            "".join(f"2026-12-03 {hour:02}:00,60\n" for hour in range(8, 20)),
+            "12 hourly counts, 08:00 to 20:00 on Thursday 3 December 2026",
+        ),
+        (
+            "2026-12-03 23:30,1\n2026-12-03 23:45,1\n",
+            "2 quarter-hourly counts, 23:30 to 24:00 on Thursday 3 December 2026",
+        ),
+        (
+            "2026-12-03 19:30,1\n2026-12-04 08:00,1\n2026-12-04 08:30,1\n",
+            "3 half-hourly counts, Thursday 3 December 2026 19:30 to Friday 4 December 2026 09:00",
+        ),
+        ("day,calls\n2026-12-03,9\n", "1 daily count, Thursday 3 December 2026"),
+        (
+            "time,calls\n2026-12-03 08:00-10:00,9\n2026-12-03 10:00-10:30,9\n",
+            "2 counts of 30 to 120 minutes, 08:00 to 10:30 on Thursday 3 December 2026",
+        ),
+    ],
+)
+def test_what_was_understood_is_said(text: str, understood: str) -> None:
+    assert read(text).understood == understood
+
+
+@pytest.mark.parametrize(
+    ("when", "begins", "quarters"),
+    [
+        ("2026-12-03 08:00-09:00", "08:00", 4),
+        ("2026-12-03 8:00 to 8:59", "08:00", 4),
+        ("2026-12-03 8 - 9 PM", "20:00", 4),
+        ("12/3/2026 11:45 - 12:00 PM", "11:45", 1),
+        ("2026-12-03 23:00-24:00", "23:00", 4),
+    ],
+)
+def test_a_time_may_say_its_end(when: str, begins: str, quarters: int) -> None:
+    assert shown(read(f"time,calls\n{when},7\n")) == [(f"03 {begins}", quarters, 7)]
+
+
+def test_times_that_are_still_blank_tell_how_long_the_others_are() -> None:
+    hours = "time,calls\n2026-12-03 08:00,40\n2026-12-03 09:00,\n2026-12-03 10:00,\n"
+    assert shown(read(hours)) == [("03 08:00", 4, 40)]
+
+
+def test_an_end_may_have_a_date_of_its_own() -> None:
+    over_night = "start,end,calls\n2026-12-03 23:00,2026-12-04 01:00,8\n"
+    assert shown(read(over_night)) == [("03 23:00", 8, 8)]
 
 
 def test_blank_counts_and_totals_are_left_out_and_told() -> None:
@@ -83,11 +140,30 @@ def test_blank_counts_and_totals_are_left_out_and_told() -> None:
         ("time,calls\nyesterday,4\n", "line 2: 'yesterday' is not a date and time"),
         ("time,calls\n2026-12-03 08:00,1,234\n", "line 2: 3 columns where there should be 2"),
         ("time,calls\n2026-12-03 08:00,1\n2026-12-03 08:00,2\n", "is here twice; first on line 2"),
-        ("time,calls\n2026-12-03 08:07,1\n", "'2026-12-03 08:07' is no quarter hour"),
+        ("time,calls\n2026-12-03 08:07-08:22,1\n", "'2026-12-03 08:07-08:22' is no quarter hour"),
         ("time,abandoned\n2026-12-03 08:00,1\n", "no column for calls"),
         ("calls,received,time\n1,2,2026-12-03 08:00\n", "two columns of calls"),
-        ("a,b,c,d\n", "no column is named"),
-        ("time,calls\n2026-12-03 08:00,1\n2026-12-03 08:40,1\n", "neither 1 to 60 minutes nor"),
+        ("a,b,c,d\n", "no column has a name that is known; found: a, b, c, d. Name them"),
+        ("time,calls\n2026-12-03 08:00,1\n2026-12-03 08:40,1\n", "40 minutes apart, none closer"),
+        ("time,calls\n2026-12-03 08:00,1\n", "line 2: one count alone does not say how long it is"),
+        ("time,calls\n2026-12-03 08:00,1\n2026-12-03 10:00,1\n", "120 minutes apart"),
+        (
+            "".join(f"2026-12-03 {at},1\n" for at in ("08:00", "09:00", "10:00", "10:15")),
+            "most times are 60 minutes apart, but some only 15",
+        ),
+        ("time,calls\n2026-12-03 08:00,1\n2026-12-04,1\n", "'2026-12-04' has no time of day"),
+        (
+            "time,calls\n2026-12-03 08:00-09:00,1\n2026-12-03 09:00,1\n",
+            "line 3: '2026-12-03 09:00' does not say how long it is",
+        ),
+        (
+            "time,calls\n2026-12-03 08:00-09:00,1\n2026-12-03 08:30-09:30,1\n",
+            "'2026-12-03 08:30-09:30' begins within the 60 minutes of '2026-12-03 08:00-09:00'",
+        ),
+        ("time,calls,minutes\n2026-12-03 08:00,1,20\n", "20 minutes are no whole number of"),
+        ("time,calls,minutes\n2026-12-03 08:00,1,0\n", "'0' minutes are no length"),
+        ("time,end,calls\n2026-12-03 08:00,07:00,1\n", "'07:00' ends before it begins"),
+        ("time,calls\n2026-12-03 08:00,1.234\n", "line 2: '1.234' may be read in two ways"),
         ("", "no counts in it"),
         ("time,calls\n", "no counts in it"),
     ],
@@ -114,7 +190,7 @@ def test_any_text_is_read_or_refused(text: str) -> None:
 
 def test_files_of_any_encoding(tmp_path: Path) -> None:
     file = tmp_path / "counts.csv"
-    file.write_text("time,calls\n2026-12-03 08:00,5\n", encoding="utf-16")
+    file.write_text("time,calls\n2026-12-03 08:00-08:15,5\n", encoding="utf-16")
     assert shown(read_counts(file, ZONE, NEAR)) == [("03 08:00", 1, 5)]
     file.write_bytes(b"")
     with pytest.raises(SourceUnreadable):

@@ -18,7 +18,7 @@ from ivr.staffing.erlang_b import blocking
 from ivr.staffing.flow import Flow, Point
 from ivr.staffing.forecast import ground, make, next_mailing_day
 from ivr.staffing.load import scenario
-from ivr.staffing.notice import NoPace, OneLineForEachAgent, finished, notice_days
+from ivr.staffing.notice import NoPace, OneChannelForEachAgent, finished, notice_days
 from ivr.staffing.quarters import Quarter, quarters, spread
 from ivr.staffing.ranges import around, gamma_quantile
 from ivr.staffing.scenario import Letters, NoticeCalls, Scenario
@@ -244,8 +244,8 @@ def test_days_add_up() -> None:
     own = [forecast.languages[language][i] for language in ("en", "es")]
     assert sum(point.fresh for point in own) == pytest.approx(forecast.points[i].fresh)
     assert sum(point.agents for point in own) > forecast.points[i].agents
-    load = max(forecast.points[i].lines for i in forecast.of(busiest.day))
-    assert blocking(load * busiest.high / busiest.calls, busiest.lines) <= 0.001
+    load = max(forecast.points[i].channels for i in forecast.of(busiest.day))
+    assert blocking(load * busiest.high / busiest.calls, busiest.channels) <= 0.001
 
 
 def test_ranges_hold_eighty_of_a_hundred() -> None:
@@ -271,7 +271,7 @@ def ten_hours(_: date) -> float:
 
 def test_notice_calls_go_round_by_round_to_their_end() -> None:
     wanted = calls(per_day="500", answered="30%", attempts="2")
-    days = notice_days(wanted, TUESDAY, ten_hours, OneLineForEachAgent(wanted))
+    days = notice_days(wanted, TUESDAY, ten_hours, OneChannelForEachAgent(wanted))
     assert [round(each.placed) for each in days] == [500, 500, 500, 200]
     assert sum(each.reached for each in days) == pytest.approx(300 + 210)
     assert sum(each.given_up for each in days) == pytest.approx(490)
@@ -280,19 +280,19 @@ def test_notice_calls_go_round_by_round_to_their_end() -> None:
 
 def test_agents_and_lines_bound_the_notice_calls() -> None:
     one = calls(agents="2", ring_seconds="22", answered="25%", talk_seconds="152")
-    capacity = OneLineForEachAgent(one)
+    capacity = OneChannelForEachAgent(one)
     assert capacity.seconds == 60
     assert notice_days(one, TUESDAY, ten_hours, capacity)[0].placed == pytest.approx(1000)
-    two = calls(agents="2", lines="1", ring_seconds="22", answered="25%", talk_seconds="152")
+    two = calls(agents="2", channels="1", ring_seconds="22", answered="25%", talk_seconds="152")
     assert notice_days(two, TUESDAY, ten_hours, capacity)[0].placed == pytest.approx(600)
 
 
 def test_notice_calls_without_a_pace_or_without_hours() -> None:
     with pytest.raises(NoPace, match="--calls-per-day"):
-        notice_days(calls(), TUESDAY, ten_hours, OneLineForEachAgent(calls()))
-    never = notice_days(calls(per_day="5"), TUESDAY, lambda _: 0.0, OneLineForEachAgent(calls()))
+        notice_days(calls(), TUESDAY, ten_hours, OneChannelForEachAgent(calls()))
+    never = notice_days(calls(per_day="5"), TUESDAY, lambda _: 0.0, OneChannelForEachAgent(calls()))
     assert finished(never) is None
-    assert notice_days(NoticeCalls(), TUESDAY, ten_hours, OneLineForEachAgent(calls())) == []
+    assert notice_days(NoticeCalls(), TUESDAY, ten_hours, OneChannelForEachAgent(calls())) == []
 
 
 def test_notice_calls_bring_calls_in_and_need_agents_and_lines() -> None:
@@ -307,5 +307,5 @@ def test_notice_calls_bring_calls_in_and_need_agents_and_lines() -> None:
     busy = max(first, key=loud.notice_agents)
     # 11 hours from 9 to 20, 94 s for a call.
     assert loud.notice_agents(busy) == -(-20_000 * 94 // (11 * 3600))
-    assert loud.notice_lines(busy) == loud.notice_agents(busy)
+    assert loud.notice_channels(busy) == loud.notice_agents(busy)
     assert loud.finish is not None
