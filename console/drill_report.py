@@ -49,8 +49,9 @@ class Watch:
             err.print(line, soft_wrap=True)
 
 
-def print_drill(runs: Mapping[str, tuple[Figures, Verdict]]) -> None:
-    """The figures, side by side for several runs, and each verdict."""
+def print_drill(runs: Mapping[str, tuple[Figures, Verdict | None]]) -> None:
+    """The figures, side by side for several runs, and each verdict; a run that was stopped has
+    none."""
     figures = [found for found, _ in runs.values()]
     out.print(_side_by_side(list(runs), [_rows(each) for each in figures]))
     for name, (found, verdict) in runs.items():
@@ -58,19 +59,21 @@ def print_drill(runs: Mapping[str, tuple[Figures, Verdict]]) -> None:
         out.print(_parts_table(f"Machine{of}", found))
         if found.silences:
             out.print(_silence_table(f"Longest silences{of}", found))
+        if verdict is None:
+            continue
         out.print(f"{name}: {verdict.word}" if of else verdict.word, style="bold")
         for reason in verdict.reasons:
             out.print(f"  {reason}", soft_wrap=True)
 
 
-def as_json(figures: Figures, verdict: Verdict) -> dict[str, object]:
-    """Everything that was counted and measured."""
+def as_json(figures: Figures, verdict: Verdict | None) -> dict[str, object]:
+    """Everything that was counted and measured; ``ready`` is None when the drill was stopped."""
     found = dataclasses.asdict(figures)
     waits = found.pop("waits")
     derived = ("service_level", "abandonment", "self_service_share", "wrong_share")
     return {
-        "ready": verdict.ready,
-        "reasons": [dataclasses.asdict(each) for each in verdict.reasons],
+        "ready": verdict.ready if verdict else None,
+        "reasons": [dataclasses.asdict(each) for each in verdict.reasons] if verdict else [],
         **{name: getattr(figures, name) for name in derived},
         "speed_of_answer_mean": figures.speed_mean,
         "speed_of_answer_p90": figures.speed_p90,

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 import dataclasses
 import json
+import os
+import signal
 import tomllib
+from contextlib import nullcontext
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from typer.testing import CliRunner
@@ -17,7 +21,7 @@ from console.door import Refused
 from console.drill_running import simulated_carrier
 from console.drill_stage import Crew, own_home, write_drill_settings
 from console.stage import Addresses
-from drill.surge import Influx
+from drill.surge import Influx, Scene
 from drill.verdict import Figures
 from incident.home import Home
 from incident.settings import CarrierSettings, Settings, load_settings
@@ -69,6 +73,63 @@ def test_not_ready_is_exit_code_1_with_the_reason_on_standard_error(runs: Runs) 
     assert result.exit_code == 1
     assert result.stderr == "not ready, because busy signals is 3 (limit 0)\n"
     assert "not ready, because:" in result.stdout
+
+
+STOPPED = dataclasses.replace(GOOD, planned=600, calls=130, redials=10, dropped=5)
+
+
+def test_a_drill_that_was_stopped_has_no_verdict(
+    runs: Runs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[str] = []
+
+    async def stopped(root: Path, *_: object, **__: object) -> Figures:
+        seen.append(root.name)
+        raise drill_commands.Stopped(STOPPED)
+
+    monkeypatch.setattr(drill_commands, "_surge", stopped)
+    file = tmp_path / "figures.json"
+    result = invoke("--compare", "--home", str(tmp_path), "--json", str(file))
+    assert result.exit_code == 1
+    assert result.stderr == "stopped after 120 of 600 calls, no verdict\n"
+    assert "ready" not in result.stdout
+    assert "130 (10)" in result.stdout
+    assert seen == ["on"]  # nothing is started after it
+    found = json.loads(file.read_text(encoding="utf-8"))["on"]
+    assert (found["ready"], found["reasons"], found["dropped"]) == (None, [], 5)
+
+
+async def test_ctrl_c_stops_a_drill(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Interrupted:
+        def __init__(self, *_: object) -> None: ...
+
+        async def run(self, stop: asyncio.Event) -> Figures:
+            os.kill(os.getpid(), signal.SIGINT)
+            async with asyncio.timeout(10):
+                await stop.wait()
+            return STOPPED
+
+    class Undisturbed(Interrupted):
+        async def run(self, stop: asyncio.Event) -> Figures:
+            assert not stop.is_set()
+            return GOOD
+
+    influx, scene = Influx(600, 300), cast(Scene, None)
+    try:
+        monkeypatch.setattr(drill_commands, "Surge", Interrupted)
+        with pytest.raises(drill_commands.Stopped, match="after 120 of 600 calls, no verdict"):
+            await drill_commands._on(nullcontext(scene), influx)
+        monkeypatch.setattr(drill_commands, "Surge", Undisturbed)
+        assert await drill_commands._on(nullcontext(scene), influx) == GOOD
+    finally:
+        for name in (signal.SIGINT, signal.SIGTERM):
+            asyncio.get_running_loop().remove_signal_handler(name)
+
+
+def test_options_are_grouped_in_the_help() -> None:
+    shown = invoke("--help").stdout
+    for panel in ("What comes", "Callers", "Agents", "What ready means", "What it comes to"):
+        assert f"─ {panel} ─" in shown
 
 
 @pytest.mark.parametrize(
