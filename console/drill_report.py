@@ -56,7 +56,8 @@ def print_drill(runs: Mapping[str, tuple[Figures, Verdict | None]]) -> None:
     out.print(_side_by_side(list(runs), [_rows(each) for each in figures]))
     for name, (found, verdict) in runs.items():
         of = f", {name}" if len(runs) > 1 else ""
-        out.print(_parts_table(f"Machine{of}", found))
+        if found.uses:
+            out.print(_parts_table(f"Machine{of}", found))
         if found.silences:
             out.print(_silence_table(f"Longest silences{of}", found))
         if verdict is None:

@@ -75,7 +75,7 @@ def test_not_ready_is_exit_code_1_with_the_reason_on_standard_error(runs: Runs) 
     assert "not ready, because:" in result.stdout
 
 
-STOPPED = dataclasses.replace(GOOD, planned=600, calls=130, redials=10, dropped=5)
+STOPPED = dataclasses.replace(GOOD, planned=600, calls=130, redials=10, dropped=5, uses={})
 
 
 def test_a_drill_that_was_stopped_has_no_verdict(
@@ -94,6 +94,7 @@ def test_a_drill_that_was_stopped_has_no_verdict(
     assert result.stderr == "stopped after 120 of 600 calls, no verdict\n"
     assert "ready" not in result.stdout
     assert "130 (10)" in result.stdout
+    assert "Machine" not in result.stdout  # the quiet machine was not watched
     assert seen == ["on"]  # nothing is started after it
     found = json.loads(file.read_text(encoding="utf-8"))["on"]
     assert (found["ready"], found["reasons"], found["dropped"]) == (None, [], 5)
