@@ -67,9 +67,10 @@ class CallOutcome(StrEnum):
 class CallbackOutcome(StrEnum):
     """How one try to reach a person who keeps a place ended; exactly one for each try.
 
-    ``connected``: the person answered and talked with the agent. ``machine``: the agent heard
-    one. ``not_carried``: congestion, no channel, no carrier, or never dialled. ``agent_left``: the
-    agent hung up before the person answered. ``unknown``: what happened was not observed.
+    ``connected``: the person talked with the agent. ``no_answer``: also where whoever answered hung
+    up before that. ``machine``: the agent heard one. ``not_carried``: congestion, no channel, no
+    carrier, never dialled, or Asterisk was killed before they could talk. ``agent_left``: the agent
+    hung up before that. ``unknown``: what happened was not observed.
     """
 
     CONNECTED = "connected"

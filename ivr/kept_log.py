@@ -4,6 +4,7 @@ Lines of the dialplan (kept.conf, agents.conf), ``epoch|id|queue|agent|event|dat
 
 - ``BLDIAL``, id the try, data the token: written before the dial;
 - ``BLANSWERED``, id the try: somebody answered;
+- ``BLMET``, id the try: they have heard who calls, and are joined with the agent;
 - ``BLOVER``, id the try, data ``DIALSTATUS^cause``: it is over;
 - ``BLKEPTMACHINE``, id the token: the agent heard a machine;
 - ``BLJOINED``, id the call, data the token: the caller was still on the line when the agent came.
@@ -32,6 +33,7 @@ class TryFacts:
 
     dialled_at: float | None = None
     answered_at: float | None = None
+    met_at: float | None = None
     over: tuple[str, str] | None = None
     over_at: float | None = None
     machine: bool = False
@@ -115,6 +117,8 @@ class KeptLogFile:
             self._going[data] = facts
         elif event == "BLANSWERED":
             self._try(name).answered_at = at
+        elif event == "BLMET":
+            self._try(name).met_at = at
         elif event == "BLOVER":
             status, _, cause = data.partition("^")
             facts = self._try(name)

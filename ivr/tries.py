@@ -47,6 +47,7 @@ YOUNG_SECONDS: Final = 3.0
 """So long a try may be committed without a sign of it: its placeholder is still asking."""
 SWEEP_SECONDS: Final = 30.0
 _RETRY_SECONDS: Final = 1.0
+ANSWER: Final = "ANSWER"
 JOINED: Final = "was still on the line when an agent was free"
 
 
@@ -54,6 +55,7 @@ JOINED: Final = "was still on the line when an agent was free"
 class _Going:
     begun: Begun
     answered_at: float | None = None
+    met: bool = False
     machine: bool = False
 
     @property
@@ -89,6 +91,7 @@ class CallbackTries:
         self.changed: Callable[[], None] = lambda: None
         self._handlers = {
             names.EVENT_KEPT_ANSWERED: self._answered,
+            names.EVENT_KEPT_MET: self._met,
             names.EVENT_KEPT_OVER: self._over,
             names.EVENT_KEPT_JOINED: self._joined,
             names.EVENT_KEPT_MACHINE: self._machine,
@@ -220,6 +223,11 @@ class CallbackTries:
         attempt = event.get("Try")
         self._work.put_nowait(lambda: note_answered(self._store, attempt, now))
 
+    def _met(self, event: Event) -> None:
+        going = self._going.get(event.get("Try"))
+        if going is not None:
+            going.met = True
+
     def _machine(self, event: Event) -> None:
         for going in self._going.values():
             if going.token == event.get("Token"):
@@ -237,11 +245,21 @@ class CallbackTries:
         if going is None:
             await self._end_from_log(attempt)
             return
+        met = going.met or (status == ANSWER and await self._met_by_log(attempt))
         outcome = classify(
-            status, cause, answered=going.answered_at is not None, machine=going.machine
+            status,
+            cause,
+            answered=going.answered_at is not None,
+            met=met,
+            machine=going.machine,
         )
         incident = going.begun.place.incident
         await self.end(attempt, incident, outcome, cause=cause, answered_at=going.answered_at)
+
+    async def _met_by_log(self, attempt: str) -> bool:
+        """For when the link was down at that moment."""
+        history = await asyncio.to_thread(self._log.read)
+        return history.tries.get(attempt, TryFacts()).met_at is not None
 
     async def _end_from_log(self, attempt: str) -> None:
         """A try of before our time: what was told of it then is in the log."""
@@ -283,15 +301,19 @@ class CallbackTries:
 def _read(
     facts: TryFacts, attempt: UnfinishedAttempt, history: KeptLog
 ) -> tuple[CallbackOutcome, int | None]:
+    seen = history.since is not None and history.since <= attempt.created_at
+    answered = facts.answered_at is not None or attempt.answered_at is not None
+    # Of a time that the log does not go back to: nobody who may have talked is called once more.
+    met = facts.met_at is not None or (answered and not seen)
     if facts.over is not None:
         status, cause = facts.over[0], _cause(facts.over[1])
-        answered = facts.answered_at is not None or attempt.answered_at is not None
-        return classify(status, cause, answered=answered, machine=facts.machine), cause
+        found = classify(status, cause, answered=answered, met=met, machine=facts.machine)
+        return found, cause
     if facts.machine:
         return CallbackOutcome.MACHINE, None
-    seen = history.since is not None and history.since <= attempt.created_at
-    if facts.dialled_at is None and seen:
-        return CallbackOutcome.NOT_CARRIED, None  # the dialplan writes before it dials
+    # The dialplan writes before it dials, and before it joins them.
+    if seen and (facts.dialled_at is None or (answered and not met)):
+        return CallbackOutcome.NOT_CARRIED, None
     return CallbackOutcome.UNKNOWN, None
 
 

@@ -75,6 +75,7 @@ EVENT_EMERGENCY: Final = "BreachlineEmergency"  # Incident: a call took the emer
 EVENT_QUEUE_LEFT: Final = "BreachlineQueueLeft"  # Incident, Status: QUEUESTATUS
 EVENT_PLACE: Final = "BreachlinePlace"  # Token, Call, Rank: just before Queue(), of a placeholder
 EVENT_KEPT_ANSWERED: Final = "BreachlineKeptAnswered"  # Token, Try: somebody answered
+EVENT_KEPT_MET: Final = "BreachlineKeptMet"  # Token, Try: person and agent are joined now
 EVENT_KEPT_OVER: Final = "BreachlineKeptOver"  # Token, Try, Status: DIALSTATUS, Cause
 EVENT_KEPT_JOINED: Final = "BreachlineKeptJoined"  # Token, Call, Agent: was still on the line
 EVENT_KEPT_MACHINE: Final = "BreachlineKeptMachine"  # Token: the agent heard a machine

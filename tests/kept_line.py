@@ -178,6 +178,11 @@ class Line:
         await eventually(call.acknowledged.is_set)
         return call
 
+    async def talks(self, token: str) -> None:
+        """Wait until a person has heard who calls, and talks with the agent."""
+        log = self.system.home.asterisk / "log" / "queue_log"
+        await eventually(lambda: f"|BLMET|{token}" in log.read_text(encoding="utf-8"))
+
     async def quiet(self) -> bool:
         return not await self.system.ami.collect("CoreShowChannels")
 

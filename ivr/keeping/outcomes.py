@@ -13,17 +13,23 @@ _INVALID: Final = frozenset({1, 2, 3, 22, 28})
 _BUSY: Final = 17
 
 
-def classify(status: str, cause: int | None, *, answered: bool, machine: bool) -> CallbackOutcome:
-    """``status``: DIALSTATUS, "" where the dial did not come to an end of its own.
+def classify(
+    status: str, cause: int | None, *, answered: bool, met: bool, machine: bool
+) -> CallbackOutcome:
+    """``status``: DIALSTATUS; "" where the dial did not come to an end of its own, CANCEL also
+    where the agent had gone before the greeting was over. ``met``: they were joined after it.
 
-    Asterisk gives NOANSWER for a refusal, too: there the cause says more.
+    Asterisk gives NOANSWER for a refusal, too: there the cause says more. Whoever hangs up on the
+    greeting has answered, and talked with nobody.
     """
     if machine:
         return CallbackOutcome.MACHINE
-    if answered or status == "ANSWER":
+    if met:
         return CallbackOutcome.CONNECTED
     if status in {"", "CANCEL"}:
         return CallbackOutcome.AGENT_LEFT
+    if answered or status == "ANSWER":
+        return CallbackOutcome.NO_ANSWER
     if cause in _INVALID:
         return CallbackOutcome.INVALID_NUMBER
     if status == "BUSY" or cause == _BUSY:

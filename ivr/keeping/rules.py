@@ -31,7 +31,7 @@ _PHRASES: Final = {
     CallbackOutcome.MACHINE: "an answering machine",
     CallbackOutcome.UNKNOWN: "the end of the call was not observed",
     CallbackOutcome.NOT_CARRIED: "the network did not carry the call",
-    CallbackOutcome.AGENT_LEFT: "the agent hung up before an answer",
+    CallbackOutcome.AGENT_LEFT: "the agent hung up before they could talk",
     CallbackOutcome.INVALID_NUMBER: "the number does not exist",
 }
 

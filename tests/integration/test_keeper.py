@@ -10,13 +10,16 @@ from pathlib import Path
 from typing import cast
 
 import pytest
+from sqlalchemy import select
 
+from incident.outcomes import CallbackOutcome
 from incident.plan import parse_plan
 from incident.settings import CarrierSettings
 from incident.store import callbacks
-from incident.store.callbacks import PlaceState
+from incident.store.callbacks import Begun, PlaceState
 from incident.store.engine import Store
 from incident.store.incidents import ActiveIncident
+from incident.store.schema import CallbackAttemptRow
 from ivr.callback_route import CallbackRoute
 from ivr.calls import HOTLINE, Call, CallBook
 from ivr.journal import Journal
@@ -37,6 +40,7 @@ PLAN = parse_plan(plan_text(), "test")
 TOKEN = "0123456789abcdef" * 2
 PHONE = "+12025550101"
 PLACEHOLDER = f"Local/{TOKEN}@kept-far-00000001;1"
+TRY = "a" * 32
 OWNER = "PJSIP/carrier-public-00000007"
 QUEUE = "northwind-en"
 IN_LINE = "node1-1795465328.80"
@@ -300,6 +304,104 @@ async def test_a_sweep_finds_who_met_an_agent(
     desk.log.write_text(joined_line())
     await desk.settle()
     assert await desk.state() is PlaceState.CANCELLED
+
+
+async def begun(desk: Desk, at: float) -> Begun:
+    """Somebody is being called back."""
+    found = await callbacks.begin_attempt(
+        desk.store, TOKEN, attempt_id=TRY, carrier="public", agent="1001", now=at
+    )
+    assert isinstance(found, Begun)
+    return found
+
+
+async def ended(desk: Desk) -> str | None:
+    async with desk.store.read() as session:
+        return (await session.scalars(select(CallbackAttemptRow))).one().outcome
+
+
+def tried(at: float, event: str, data: str = TOKEN) -> str:
+    return f"{at}|{TRY}|{QUEUE}|NONE|{event}|{data}\n"
+
+
+@pytest.mark.parametrize(
+    ("lines", "outcome", "state"),
+    [
+        ("DIAL ANSWERED", CallbackOutcome.NOT_CARRIED, PlaceState.OPEN),
+        ("DIAL ANSWERED MET", CallbackOutcome.UNKNOWN, PlaceState.DONE),
+        ("DIAL", CallbackOutcome.UNKNOWN, PlaceState.OPEN),
+        ("", CallbackOutcome.NOT_CARRIED, PlaceState.OPEN),
+        ("DIAL ANSWERED OVER:CANCEL^", CallbackOutcome.AGENT_LEFT, PlaceState.OPEN),
+        ("DIAL ANSWERED OVER:ANSWER^16", CallbackOutcome.NO_ANSWER, PlaceState.OPEN),
+        ("DIAL ANSWERED MET OVER:ANSWER^16", CallbackOutcome.CONNECTED, PlaceState.DONE),
+    ],
+)
+async def test_only_who_met_the_agent_before_everything_died_has_talked(
+    store: Store,
+    incident: ActiveIncident,
+    tmp_path: Path,
+    lines: str,
+    outcome: CallbackOutcome,
+    state: PlaceState,
+) -> None:
+    now = 1000.0
+    desk = Desk(store, tmp_path / "queue_log", lambda: now)
+    await desk.place(incident)
+    await begun(desk, now)
+    said = ["1|NONE|NONE|NONE|QUEUESTART|\n"]
+    for each in lines.split():
+        event, _, data = each.partition(":")
+        said.append(tried(now, f"BL{event}", data or TOKEN))
+    desk.log.write_text("".join(said))
+    now += 60
+    await desk.settle()
+    assert (await ended(desk), await desk.state()) == (outcome, state)
+
+
+async def test_nobody_who_may_have_talked_is_called_again_where_the_log_is_too_young(
+    store: Store, incident: ActiveIncident, tmp_path: Path
+) -> None:
+    now = 1000.0
+    desk = Desk(store, tmp_path / "queue_log", lambda: now)
+    await desk.place(incident)
+    await begun(desk, now)
+    await callbacks.note_answered(store, TRY, now + 10)
+    desk.log.write_text(tried(now + 40, "BLOVER", "ANSWER^16"))
+    now += 60
+    await desk.settle()
+    assert await ended(desk) == CallbackOutcome.CONNECTED
+
+
+@pytest.mark.parametrize(
+    ("told", "logged", "outcome"),
+    [
+        ("BreachlineKeptMet", "", CallbackOutcome.CONNECTED),
+        ("", "BLMET", CallbackOutcome.CONNECTED),  # the link was down at that moment
+        ("", "", CallbackOutcome.NO_ANSWER),
+    ],
+)
+async def test_a_talk_is_known_by_the_event_or_by_the_log(
+    store: Store,
+    incident: ActiveIncident,
+    tmp_path: Path,
+    told: str,
+    logged: str,
+    outcome: CallbackOutcome,
+) -> None:
+    desk = Desk(store, tmp_path / "queue_log")
+    await desk.place(incident)
+    desk.tries.begun(await begun(desk, time.time()))
+    desk.log.write_text(tried(time.time(), "BLDIAL") + (tried(time.time(), logged)))
+    for event in ("BreachlineKeptAnswered", told, "BreachlineKeptOver"):
+        fields = {"UserEvent": event, "Token": TOKEN, "Try": TRY, "Status": "ANSWER"}
+        desk.tries.on_event(Event("UserEvent", fields, 0.0))
+    task = asyncio.create_task(desk.tries.run(), name="tries")
+    try:
+        await eventually(lambda: ended(desk))
+    finally:
+        task.cancel()
+        await asyncio.wait({task})
+    assert await ended(desk) == outcome
 
 
 class Orphaned:

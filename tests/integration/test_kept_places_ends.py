@@ -19,7 +19,7 @@ from tests.sip_peer import Ringing
 
 pytestmark = pytest.mark.asyncio(loop_scope="function")
 
-BIND, CARRIER, AGENTS = "127.0.21.1", "127.0.21.2", "127.0.21.4"
+BIND, CARRIER, AGENTS = "127.0.87.1", "127.0.87.2", "127.0.87.4"
 A, B = "+12025550101", "+12025550102"
 QUICK = "\n[callbacks]\nno_answer_pauses = [1]\nbusy_pause = 1\nring_seconds = 10\n"
 
@@ -46,7 +46,7 @@ async def talking(queue: Line, number: str) -> tuple[str, Ringing, Ringing]:
     agent = await queue.agent_call(1)
     await eventually(lambda: queue.people.rang(number))
     person = queue.people.call(number)
-    await eventually(person.acknowledged.is_set)
+    await queue.talks(token)
     return token, agent, person
 
 
@@ -158,7 +158,7 @@ async def test_a_busy_line_is_tried_again_and_no_try_is_used_up(queue: Line) -> 
     await queue.agents.calls[0].over()
     agent = await queue.agent_call(2)
     await eventually(lambda: queue.people.rang(A) == 2)
-    await eventually(queue.people.call(A).acknowledged.is_set)
+    await queue.talks(token)
     agent.hang_up()
     await queue.state(token, "done")
 
@@ -184,7 +184,7 @@ async def test_an_agent_who_hangs_up_while_it_rings_costs_no_try(queue: Line) ->
     del queue.people.does[A]
     agent = await queue.agent_call(2)
     await eventually(lambda: queue.people.rang(A) == 2)
-    await eventually(queue.people.call(A).acknowledged.is_set)
+    await queue.talks(token)
     agent.hang_up()
     await queue.state(token, "done")
     assert [each.outcome for each in await queue.tries()] == [
@@ -206,3 +206,56 @@ async def test_a_second_call_of_the_number_in_line_keeps_the_earlier_place(queue
 
     await eventually(one)
     assert len(await queue.places()) == 1
+
+
+def greets_for(system: Running, seconds: int) -> None:
+    """Those who are called back hear for so long who calls."""
+    greeting = system.home.prompts / "live" / "northwind" / "en" / "callback.greeting.ulaw"
+    greeting.resolve().write_bytes(b"\xff" * 8000 * seconds)
+
+
+async def test_an_agent_who_hangs_up_while_the_person_is_greeted_has_talked_with_nobody(
+    system: Running, queue: Line
+) -> None:
+    greets_for(system, 3)
+    token = await queue.keep(await queue.wait_in_line(A))
+    await queue.sign_in()
+    agent = await queue.agent_call(1)
+    await eventually(lambda: queue.people.rang(A) == 1)
+    first = queue.people.call(A)
+    await eventually(first.acknowledged.is_set)
+    agent.hang_up()
+    await first.over()
+    # Called again at once, and no try is used up.
+    agent = await queue.agent_call(2)
+    await queue.talks(token)
+    agent.hang_up()
+    await queue.state(token, "done")
+    assert [each.outcome for each in await queue.tries()] == [
+        CallbackOutcome.AGENT_LEFT,
+        CallbackOutcome.CONNECTED,
+    ]
+    assert queue.people.rang(A) == 2
+
+
+async def test_who_hangs_up_on_the_greeting_is_called_again_by_the_rule(
+    system: Running, queue: Line
+) -> None:
+    greets_for(system, 5)
+    token = await queue.keep(await queue.wait_in_line(A))
+    await queue.sign_in()
+    await queue.agent_call(1)
+    await eventually(lambda: queue.people.rang(A) == 1)
+    first = queue.people.call(A)
+    await eventually(first.acknowledged.is_set)
+    first.hang_up()
+    await queue.agents.calls[0].over()  # hears so and is let go
+    greets_for(system, 1)
+    agent = await queue.agent_call(2)
+    await queue.talks(token)
+    agent.hang_up()
+    await queue.state(token, "done")
+    assert [each.outcome for each in await queue.tries()] == [
+        CallbackOutcome.NO_ANSWER,
+        CallbackOutcome.CONNECTED,
+    ]

@@ -76,7 +76,7 @@ async def test_a_new_asterisk_lets_nobody_in_before_who_kept_a_place(
     await system.start_hotline()
     call = await queue.agent_call(1)
     assert call.header("X-Breachline-Callback") == token
-    await eventually(lambda: queue.people.rang(A))
+    await queue.talks(token)
     call.hang_up()
     call = await queue.agent_call(2)
     assert call.header("X-Breachline-Callback") == ""

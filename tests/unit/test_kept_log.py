@@ -44,6 +44,7 @@ def test_a_log_is_read_on_and_what_was_read_stays_known(file: Path) -> None:
     add(
         file,
         line(3, TRY, "BLANSWERED", TOKEN),
+        line(3.5, TRY, "BLMET", TOKEN),
         line(4, TOKEN, "BLKEPTMACHINE"),
         line(5, TRY, "BLOVER", "ANSWER^16"),
         line(6, "node1-1.1", "BLJOINED", TOKEN, "agent-1001"),
@@ -53,6 +54,7 @@ def test_a_log_is_read_on_and_what_was_read_stays_known(file: Path) -> None:
     found = log.read()
     facts = found.tries[TRY]
     assert (found.since, facts.dialled_at, facts.answered_at, facts.over_at) == (1, 2, 3, 5)
+    assert facts.met_at == 3.5
     assert (facts.over, facts.machine) == (("ANSWER", "16"), True)
     joined = found.joined[TOKEN]
     assert (joined.call, joined.agent, joined.at) == ("node1-1.1", "1001", 6.0)
