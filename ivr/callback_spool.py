@@ -103,6 +103,7 @@ class CallbackSpool:
             token=request.token or None,
             rank=request.rank,
             not_before=request.not_before,
+            relay=request.relay,
         )
         try:
             kept = await callbacks.keep(self._store, wanted, self._booking)

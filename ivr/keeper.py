@@ -246,6 +246,7 @@ class Keeper:
                 f"__{names.INCIDENT}": place.incident,
                 f"__{names.LANGUAGE}": place.language,
                 f"__{names.QUEUE}": queue,
+                f"__{names.RELAY}": "1" if place.relay else "",
                 names.HINT: str(position),
             },
         )

@@ -108,6 +108,7 @@ class EmergencyCall:
         place: Place | None = None,
         *,
         shed: bool = False,
+        relay: bool = False,
         regions: Collection[str] = (),
     ) -> None:
         self._agi = agi
@@ -115,6 +116,7 @@ class EmergencyCall:
         self._pack = pack
         self._place = place
         self._shed = shed
+        self._relay = relay
         self._regions = regions
         self._language = ""
         if language in pack.languages:
@@ -208,6 +210,7 @@ class EmergencyCall:
             call_id=str(self._agi.env.get("agi_uniqueid", "")),
             token=place.token,
             rank=place.rank,
+            relay=self._relay,
         )
         sealed = seal_for(self._pack.public_key, request.to_bytes())
         # Under the token: whoever takes this over finds the place that is held already.
@@ -282,7 +285,9 @@ def serve(home: Home, agi: AGI, regions: Collection[str] = ()) -> None:
     place = place_of(str(agi.get_variable(names.KEPT)), str(agi.get_variable(names.RANK)))
     pack = read_emergency_pack(home, incident)
     shed = str(agi.get_variable(names.SHED)) == "1"
-    then = EmergencyCall(agi, home, pack, language, place, shed=shed, regions=regions).run()
+    relay = str(agi.get_variable(names.RELAY)) == "1"
+    call = EmergencyCall(agi, home, pack, language, place, shed=shed, relay=relay, regions=regions)
+    then = call.run()
     agi.set_variable(names.NEXT, then)
 
 

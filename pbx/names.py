@@ -58,7 +58,8 @@ TELL_LANGUAGE: Final = "BL_TELL_LANGUAGE"
 TELL_REFERENCE: Final = "BL_TELL_REFERENCE"
 
 RELAY: Final = "BL_RELAY"
-"""``1`` when the caller wants an agent by relay service: the agent's telephone is told."""
+"""``1`` when the caller wants an agent by relay service: the agent's telephone is told, also
+when they are called back."""
 
 # Channel variables, outbound.
 ATTEMPT: Final = "BL_ATTEMPT"

@@ -60,7 +60,8 @@ class CallbackRequest:
     """``phone`` in E.164; ``requested_at`` in Unix seconds; ``call_id`` is the channel's id.
 
     ``token``: of the placeholder that holds the place, "" where none does. ``rank``: when the
-    caller joined the line, ``not_before``: from when on to call; Unix seconds."""
+    caller joined the line, ``not_before``: from when on to call; Unix seconds.
+    ``relay``: a relay operator will speak for the caller."""
 
     incident: str
     language: str
@@ -70,6 +71,7 @@ class CallbackRequest:
     token: str = ""
     rank: float | None = None
     not_before: float = 0.0
+    relay: bool = False
 
     def to_bytes(self) -> bytes:
         """What is sealed."""
@@ -176,6 +178,7 @@ def _parse(data: bytes) -> CallbackRequest:
         token=str(fields.get("token", "")),
         rank=None if fields.get("rank") is None else float(fields["rank"]),
         not_before=float(fields.get("not_before", 0.0)),
+        relay=fields.get("relay") is True,
     )
     if not _PHONE.fullmatch(request.phone):
         raise ValueError("no telephone number")

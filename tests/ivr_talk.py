@@ -114,7 +114,7 @@ class Caller:
         self.variables[name] = value
 
     async def get_variable(self, name: str) -> str | None:
-        return self.variables.get(name)
+        return self.variables.get(name, self.variables.get(f"__{name}"))
 
 
 class Published(list[tuple[str, Any]]):

@@ -16,6 +16,7 @@ from sqlalchemy import (
     String,
     Text,
     UniqueConstraint,
+    false,
     text,
 )
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
@@ -237,9 +238,10 @@ class CallbackRow(Base):
     ``rank``: Unix time at which the caller joined the line; it never changes, and the line is
     served in its order. ``not_before``: not called earlier (a chosen time, or a pause after an
     unanswered try). ``asked_by``: the hash of the caller's own number, None where it is not known.
-    ``state``: open (in line, or due later), calling (an agent is held and the
-    person is being called or talks), done, given_up (unanswered too often), cancelled. The
-    partial unique index is the last guard of "no second entry" for one number.
+    ``relay``: a relay operator will speak for the person. ``state``: open (in line, or due later),
+    calling (an agent is held and the person is being called or talks), done, given_up (unanswered
+    too often), cancelled. The partial unique index is the last guard of "no second entry" for one
+    number.
     """
 
     __tablename__ = "callbacks"
@@ -274,6 +276,7 @@ class CallbackRow(Base):
     agent: Mapped[str | None] = mapped_column(String(32))
     detail: Mapped[str | None] = mapped_column(String(200))
     asked_by: Mapped[bytes | None] = mapped_column(LargeBinary)
+    relay: Mapped[bool] = mapped_column(Boolean, server_default=false())
 
 
 class CallbackAttemptRow(Base):

@@ -152,6 +152,7 @@ async def _keep(
 ) -> Kept | Refusal | None:
     """None: the database is away, and the request is in the spool."""
     call, now = talk.call, talk.book.now()
+    relay = await talk.session.get_variable(names.RELAY) == "1"
     place = held or Held(uuid.uuid4().hex, now)
     wanted = request(
         talk.incident.key,
@@ -166,6 +167,7 @@ async def _keep(
         rank=place.rank,
         not_before=not_before,
         caller=own,
+        relay=relay,
     )
     spooled = CallbackRequest(
         talk.incident.id,
@@ -176,6 +178,7 @@ async def _keep(
         token=place.token,
         rank=place.rank,
         not_before=not_before,
+        relay=relay,
     )
     sealed = seal_for(talk.incident.key.public_key, spooled.to_bytes())
     found = await journal.keep(wanted, sealed, _STORED_SECONDS)

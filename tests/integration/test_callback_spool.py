@@ -28,7 +28,9 @@ def folder(tmp_path: Path) -> Path:
 def spool(folder: Path, incident: ActiveIncident) -> None:
     """Three requests, one second after the other."""
     for age, (phone, token) in enumerate(zip(PHONES, TOKENS, strict=True)):
-        request = CallbackRequest("northwind", "en", phone, 1.0, "node1-1.1", token)
+        request = CallbackRequest(
+            "northwind", "en", phone, 1.0, "node1-1.1", token, relay=token == TOKENS[1]
+        )
         sealed = seal_for(incident.key.public_key, request.to_bytes())
         write_spooled(folder, "northwind", sealed, token)
         os.utime(folder / f"{token}.sealed", (1000 + age, 1000 + age))
@@ -114,3 +116,5 @@ async def test_a_database_that_is_away_stops_everything_and_loses_nothing(
     monkeypatch.undo()
     assert await spooled.take() == 3
     assert await tokens(store) == list(TOKENS)
+    places = await callbacks.open_places(store)
+    assert [place.relay for place in places] == [False, True, False]

@@ -198,6 +198,21 @@ async def test_the_callers_own_number_is_read_back_and_one_key_confirms_it(
     assert (row.token, row.rank) == (row.source_key, row.requested_at)
 
 
+@pytest.mark.parametrize("relay", [True, False])
+async def test_whether_an_operator_will_speak_is_kept_with_the_place(
+    store: Store, house: House, relay: bool, tmp_path: Path
+) -> None:
+    keys = ("1", "6", "5", "", "1", "", "", "1") if relay else ("1", "0", "1", "", "", "1")
+    caller = await House(store, open_now=False).call(*keys)
+    assert ("answer.relay" in caller.texts, caller.texts[-1]) == (relay, "goodbye")
+    async with store.read() as session:
+        assert (await session.scalars(select(CallbackRow.relay))).all() == [relay]
+    away = House(cast(Store, AwayStore()), open_now=False, spool=tmp_path / "spool")
+    await away.call(*keys)
+    (spooled,) = list_spooled(tmp_path / "spool")
+    assert read_spooled(spooled, {"northwind": KEY}).relay == relay
+
+
 async def test_a_second_call_of_the_number_gets_no_second_place(store: Store, house: House) -> None:
     closed = House(store, open_now=False)
     await closed.call("1", "0", "1", "", "", "1")

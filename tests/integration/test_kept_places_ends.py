@@ -259,3 +259,28 @@ async def test_who_hangs_up_on_the_greeting_is_called_again_by_the_rule(
         CallbackOutcome.NO_ANSWER,
         CallbackOutcome.CONNECTED,
     ]
+
+
+async def test_the_agent_is_told_each_time_that_an_operator_will_speak(
+    system: Running, queue: Line
+) -> None:
+    queue.people.does[A] = lambda call: call.reply(486)
+    caller = await queue.dial(A)
+    await caller.press(",1,6,5")
+    await eventually(lambda: queue.stand(1))
+    token = await queue.keep(caller)
+    other = await queue.keep(await queue.wait_in_line(B))
+    await queue.sign_in()
+    # The first placeholder is the dialplan's, the next one of the place is the keeper's.
+    calls = [await queue.agent_call(1)]
+    await calls[0].over()
+    del queue.people.does[A]
+    for number in (2, 3):
+        calls.append(await queue.agent_call(number))
+        await queue.talks(calls[-1].header("X-Breachline-Callback"))
+        calls[-1].hang_up()
+    told = [
+        (call.header("X-Breachline-Callback"), call.header("X-Breachline-Relay")) for call in calls
+    ]
+    assert told[0] == (token, "1")
+    assert sorted(told[1:]) == sorted([(token, "1"), (other, "")])

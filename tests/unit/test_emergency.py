@@ -271,6 +271,14 @@ def test_who_was_in_line_is_asked_for_the_number_alone_and_keeps_the_place(home:
     (path,) = list_spooled(home.callback_spool)
     request = read_spooled(path, {"northwind": KEY})
     assert (request.token, request.rank) == (PLACE["BL_KEPT"], 1795465000.123)
+    assert not request.relay
+
+
+def test_the_agent_of_the_call_back_will_know_that_an_operator_speaks(home: Home) -> None:
+    keys = script_of(en__callback_enter_number="2025550123", en__callback_confirm="1")
+    run(home, keys, language="en", variables={**PLACE, "BL_RELAY": "1"})
+    (path,) = list_spooled(home.callback_spool)
+    assert read_spooled(path, {"northwind": KEY}).relay
 
 
 def test_who_was_in_line_and_gives_no_number_goes_back_to_it(home: Home) -> None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import os
 import stat
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -39,6 +41,21 @@ def test_what_was_written_is_read(tmp_path: Path) -> None:
     assert b"5550123" not in path.read_bytes()
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     assert [entry.name for entry in path.parent.iterdir()] == [path.name]
+
+
+def test_what_is_said_of_a_place_is_read(tmp_path: Path) -> None:
+    request = replace(REQUEST, token="a" * 32, rank=1.5, not_before=2.5, relay=True)
+    assert read_spooled(put(tmp_path, request), KEYS) == request
+
+
+def test_a_request_of_before_says_less(tmp_path: Path) -> None:
+    fields = json.loads(REQUEST.to_bytes())
+    for name in ("token", "rank", "not_before", "relay"):
+        del fields[name]
+    write_spooled(
+        tmp_path, "northwind", seal_for(KEY.public_key, json.dumps(fields).encode()), "a" * 32
+    )
+    assert read_spooled(list_spooled(tmp_path)[0], KEYS) == REQUEST
 
 
 def test_removing_twice_is_fine(tmp_path: Path) -> None:

@@ -61,7 +61,8 @@ class Why(StrEnum):
 @dataclass(frozen=True, slots=True)
 class Place:
     """A place, as the store has it. ``phone``: sealed with the incident's key. Times: Unix
-    seconds. ``attempts``: how many tries have begun. ``agent``: of the last try."""
+    seconds. ``attempts``: how many tries have begun. ``agent``: of the last try. ``relay``: a
+    relay operator will speak for the person, and the agent is told."""
 
     id: int
     token: str
@@ -79,6 +80,7 @@ class Place:
     ended_at: float | None
     agent: str | None
     detail: str | None
+    relay: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +118,7 @@ def place_of(row: CallbackRow) -> Place:
         ended_at=row.ended_at,
         agent=row.agent,
         detail=row.detail,
+        relay=row.relay,
     )
 
 

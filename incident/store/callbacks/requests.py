@@ -36,6 +36,7 @@ class CallbackRequest:
     not_before: float = 0.0
     state: str = "open"
     asked_by: bytes | None = None
+    relay: bool = False
 
 
 def request(
@@ -52,12 +53,13 @@ def request(
     rank: float | None = None,
     not_before: float = 0.0,
     caller: str = "",
+    relay: bool = False,
 ) -> CallbackRequest:
     """Seal a number into a request. ``now``, ``rank`` and ``not_before``: Unix seconds.
 
     ``token``: that of the placeholder which holds the place already, else a new one. ``rank``:
     when the caller joined the line, else ``now``. ``caller``: the caller's own number in E.164, ""
-    where it is not known."""
+    where it is not known. ``relay``: a relay operator will speak for the person."""
     return CallbackRequest(
         incident_id=incident,
         language=language,
@@ -71,6 +73,7 @@ def request(
         rank=now if rank is None else rank,
         not_before=not_before,
         asked_by=key.lookup_hash(caller) if caller else None,
+        relay=relay,
     )
 
 

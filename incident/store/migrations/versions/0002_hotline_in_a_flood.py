@@ -26,6 +26,9 @@ def upgrade() -> None:
         batch.add_column(sa.Column("agent", sa.String(length=32), nullable=True))
         batch.add_column(sa.Column("detail", sa.String(length=200), nullable=True))
         batch.add_column(sa.Column("asked_by", sa.LargeBinary(), nullable=True))
+        batch.add_column(
+            sa.Column("relay", sa.Boolean(), nullable=False, server_default=sa.false())
+        )
     _keep_what_is_there()
     with op.batch_alter_table("callbacks") as batch:
         batch.alter_column("token", existing_type=sa.String(length=40), nullable=False)
@@ -163,7 +166,20 @@ def downgrade() -> None:
     op.drop_table("callback_attempts")
     op.drop_index("uq_callbacks_open_phone", table_name="callbacks")
     op.drop_index(op.f("ix_callbacks_incident_id_state_rank"), table_name="callbacks")
+    for by in ("phone_hash", "asked_by"):
+        name = f"ix_callbacks_incident_id_{by}_requested_at"
+        op.drop_index(op.f(name), table_name="callbacks")
     with op.batch_alter_table("callbacks") as batch:
         batch.drop_constraint(op.f("uq_callbacks_token"), type_="unique")
-        for column in ("detail", "agent", "ended_at", "attempts", "not_before", "rank", "token"):
+        for column in (
+            "relay",
+            "asked_by",
+            "detail",
+            "agent",
+            "ended_at",
+            "attempts",
+            "not_before",
+            "rank",
+            "token",
+        ):
             batch.drop_column(column)
