@@ -215,6 +215,8 @@ def test_migrations_go_up_down_and_up_again(empty_database_url: str) -> None:
     url = make_url(empty_database_url)
     upgrade(url)
     assert set(Base.metadata.tables) <= set(tables(empty_database_url))
+    downgrade(url, "0001")
+    upgrade(url)
     downgrade(url, "base")
     assert set(tables(empty_database_url)) <= {"alembic_version"}
     upgrade(url)
