@@ -19,6 +19,7 @@ from incident.metrics import (
     EMERGENCY_CALLBACKS,
     INBOUND_CALLS,
     SELF_SERVICE,
+    WAIT_PROMISES,
 )
 from incident.outcomes import CallbackOutcome, CallOutcome, SelfServiceResult
 from incident.plan import Plan
@@ -166,6 +167,8 @@ class Incidents:
             for result in SelfServiceResult:
                 SELF_SERVICE.labels(served.id, result.value)
             EMERGENCY_CALLBACKS.labels(served.id)
+            for kept in ("yes", "no"):
+                WAIT_PROMISES.labels(served.id, kept)
             for ended in CallbackOutcome:
                 CALLBACKS.labels(served.id, ended.value)
 

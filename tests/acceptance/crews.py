@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from drill.outsourcer import CARRIER, NUMBER
 from tests.acceptance.system import DID, SECOND, Crew, incident_plan
 
 OUTCOMES_DID: Final = "18005550101"
@@ -12,6 +13,11 @@ KILLS_DID: Final = "18005550103"
 CRASH_DID: Final = "18005550104"
 MONITORED_DID: Final = "18005550105"
 
+NEVER_SENT: Final = (
+    f"\noverflow:\n  carrier: {CARRIER}\n  number: '{NUMBER}'\n  share: 1\n  when_wait_over: 3600\n"
+)
+"""An outsourcer that gets nobody: its figures are there from the beginning all the same."""
+
 PLANS: Final = {
     "northwind": incident_plan("northwind", DID),
     "lakeshore": SECOND.read_text(encoding="utf-8"),
@@ -19,7 +25,7 @@ PLANS: Final = {
     "slow": incident_plan("slow", SLOW_DID),
     "kills": incident_plan("kills", KILLS_DID),
     "crash": incident_plan("crash", CRASH_DID),
-    "monitored": incident_plan("monitored", MONITORED_DID),
+    "monitored": incident_plan("monitored", MONITORED_DID) + NEVER_SENT,
 }
 
 HOTLINE: Final = Crew(("1001", "1002", "1003"), ("northwind",), ("en", "es"))

@@ -372,7 +372,7 @@ async def test_a_caller_who_leaves_a_number_and_one_who_hangs_up(
 ) -> None:
     with_prompts(home, folder)
     await calls.start("emergency", "number", "script", BL_INCIDENT="northwind", BL_LANGUAGE="en")
-    assert await calls.ended() == ("SUCCESS", "hangup", "yes")
+    assert await calls.ended() == ("SUCCESS", "kept", "yes")
     (path,) = list_spooled(home.callback_spool)
     assert read_spooled(path, {"northwind": KEY}).phone == "+18005550123"
     assert (await calls.ended())[2] == "no"

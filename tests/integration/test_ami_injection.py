@@ -64,7 +64,7 @@ async def test_no_caller_makes_events_or_agi_lines(
     finally:
         await server.stop(0)
     assert len(requests) == 4
-    assert {request.args for request in requests} == {(INCIDENT,)}
+    assert {request.args for request in requests} == {(INCIDENT, "")}  # nobody is shed
     assert not [request for request in requests if "forged" in request.unique_id]
     assert [event.name for event in events if "forged" in str(dict(event.fields))] == []
     assert not [record for record in caplog.records if "neither event" in record.getMessage()]

@@ -74,16 +74,24 @@ class Desk:
         """Take the client's next login, and what it asks first."""
         peer = await self.asterisk.accept()
         await peer.log_in()
-        await listed(peer, await peer.expect("QueueStatus"), "QueueStatusComplete", [])
+        # The look-up of a line whose reply was lost may be on its way before the queues' states.
+        asked = await peer.receive()
+        if asked["Action"] == ["CoreShowChannels"] and channels is not None:
+            await self.answer(peer, asked, channels)
+            asked, channels = await peer.receive(), None
+        assert asked["Action"] == ["QueueStatus"], asked["Action"]
+        await listed(peer, asked, "QueueStatusComplete", [])
         if channels is not None:
             await self.shown(peer, channels)
         return peer
 
     async def shown(self, peer: Peer, channels: list[dict[str, str]]) -> None:
         """Answer the look-up, with the channels that there are."""
+        await self.answer(peer, await peer.expect("CoreShowChannels"), channels)
+
+    async def answer(self, peer: Peer, asked: Headers, channels: list[dict[str, str]]) -> None:
         items = [{"Event": "CoreShowChannel", **item} for item in channels]
-        action = await peer.expect("CoreShowChannels")
-        await listed(peer, action, "CoreShowChannelsComplete", items)
+        await listed(peer, asked, "CoreShowChannelsComplete", items)
 
     async def ready(self) -> None:
         async def look() -> bool:

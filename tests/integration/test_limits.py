@@ -82,6 +82,11 @@ async def test_without_retry_after_the_dialplan_refuses_each_call_itself() -> No
             for _ in range(3):
                 assert (await told()).retry_after == ""
         await eventually(lambda: len(refused) == 3)
+
+        async def gone() -> bool:
+            return await channels(system) == 0
+
+        await eventually(gone)
         async with callers(1) as (line,):
             assert line.status == 200
 
