@@ -168,7 +168,8 @@ class CallbackTries:
             return  # nothing is asked of the log
         history = await asyncio.to_thread(self._log.read)
         for each in gone:
-            await self._settle(each, history)
+            if self._known_over(each, history):
+                await self._settle(each, history)
         for token in living & history.joined.keys():
             await self._cancel_joined(token)
 
@@ -185,12 +186,12 @@ class CallbackTries:
         """Those of which there is no call in Asterisk."""
         channels = await client.collect("CoreShowChannels", timeout=15.0)
         alive = {names.kept_token(event.get("Channel")) for event in channels}
-        now = self._clock()
-        return [
-            each
-            for each in open_now
-            if each.place.token not in alive and now - each.created_at >= YOUNG_SECONDS
-        ]
+        return [each for each in open_now if each.place.token not in alive]
+
+    def _known_over(self, attempt: UnfinishedAttempt, history: KeptLog) -> bool:
+        """The log says so, or the try is no longer so young that nothing need be heard of it."""
+        facts = history.tries.get(attempt.attempt, TryFacts())
+        return facts.over is not None or self._clock() - attempt.created_at >= YOUNG_SECONDS
 
     async def settle_one(self, token: str) -> None:
         """Somebody asks whom to call for this place while a try of it has no end: end it if the
