@@ -25,7 +25,7 @@ from tests.running import eventually
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
-AT = Addresses("127.0.21.1", "127.0.21.2", "127.0.21.3", "127.0.21.4")
+AT = Addresses("127.0.87.11", "127.0.87.12", "127.0.87.13", "127.0.87.14")
 CREW = Crew(("1001",), ("northwind",), ("en", "es"))
 PARTS = frozenset({"mosquitto", "asterisk", "hotline"})
 PERSON, ANOTHER, MACHINE = "+12125550101", "+12125550102", "+12125550151"
