@@ -111,6 +111,10 @@ EMERGENCY_CALLBACKS = Counter(
     "Call-back numbers taken by the emergency path.",
     ("incident",),
 )
+CALLBACKS_SET_ASIDE = Gauge(
+    "breachline_callbacks_set_aside",
+    "Spooled call-back requests that the store refused or that do not open: nobody is called.",
+)
 DISK_FREE = Gauge("breachline_disk_free_bytes", "Bytes left for us on a volume.", ("volume",))
 DISK_FREE_RATIO = Gauge(
     "breachline_disk_free_ratio", "Share of a volume that is left for us.", ("volume",)

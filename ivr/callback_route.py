@@ -43,6 +43,7 @@ class CallbackRoute:
         incidents: Incidents,
         tries: CallbackTries,
         trunks: Trunks,
+        node: str,
         ring_seconds: int,
         ready: Callable[[], bool],
         adopt: Callable[[], Awaitable[None]],
@@ -52,6 +53,7 @@ class CallbackRoute:
         self._incidents = incidents
         self._tries = tries
         self._trunks = trunks
+        self._node = node
         self._ring_seconds = ring_seconds
         self._ready = ready
         self._adopt = adopt
@@ -109,6 +111,7 @@ class CallbackRoute:
             self._store,
             token,
             attempt_id=uuid.uuid4().hex,
+            node=self._node,
             carrier=self._trunks.choose() or NO_CARRIER,
             agent=agent[:32] or None,
             now=self._clock(),

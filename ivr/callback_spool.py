@@ -12,7 +12,7 @@ from sqlalchemy.exc import DataError, IntegrityError, SQLAlchemyError
 
 from incident.booking import BookingLimits
 from incident.contacts.phones import BadPhone, to_e164
-from incident.metrics import EMERGENCY_CALLBACKS
+from incident.metrics import CALLBACKS_SET_ASIDE, EMERGENCY_CALLBACKS
 from incident.privacy import IncidentKey
 from incident.settings import CallbackSettings
 from incident.store import callbacks
@@ -22,7 +22,9 @@ from pbx.spool import (
     CallbackRequest,
     SpoolDamaged,
     SpoolNotOurs,
+    count_refused,
     list_spooled,
+    offer_again,
     read_spooled,
     refuse_spooled,
     remove_spooled,
@@ -54,17 +56,24 @@ class CallbackSpool:
         self._booking = booking or BookingLimits.of(CallbackSettings())
         self._told: set[Path] = set()
         self._failing = False
+        self._begun = False
 
     async def take(self) -> int:
         """Take over what is there; how many were new. A file goes once the store has it; one that
         the store will never take is set aside, and holds up no other."""
+        if not self._begun:
+            # What the database refused may have been put right since.
+            self._begun = True
+            await asyncio.to_thread(offer_again, self._folder)
         paths = await asyncio.to_thread(list_spooled, self._folder)
         read: dict[Path, CallbackRequest] = {}
         keys = self._keys()
-        for path in paths[:_BATCH]:
+        for path in paths:
             request = await self._read(path, keys)
             if request is not None:
                 read[path] = request
+            if len(read) == _BATCH:
+                break
         new = 0
         for path, request in read.items():
             try:
@@ -81,6 +90,7 @@ class CallbackSpool:
                 new += 1
                 EMERGENCY_CALLBACKS.labels(request.incident).inc()
                 await self._taken(request)
+        CALLBACKS_SET_ASIDE.set(await asyncio.to_thread(count_refused, self._folder))
         return new
 
     async def _keep(

@@ -17,7 +17,7 @@ from typing import Final
 
 from sqlalchemy.exc import SQLAlchemyError
 
-from incident.store.callbacks import Place, cancel, known_tokens, open_places
+from incident.store.callbacks import Place, cancel, open_places, over_tokens
 from incident.store.engine import Store, StoreError
 from ivr.calls import CallBook
 from ivr.keeping.order import Action, Grace, Insert, Remove, repair, stale
@@ -185,7 +185,8 @@ class Keeper:
         standing = {entry.token: entry.channel for entry in line if entry.kept and entry.token}
         if not standing and not wanted:
             return
-        known = living | await known_tokens(self._store, standing.keys() - living)
+        # A place may have been kept since ``living`` was looked up: it is a stranger until then.
+        known = living | await over_tokens(self._store, standing.keys() - living)
         strangers = {token: standing[token] for token in standing.keys() - known}
         orphans = await self._orphans.among(queue, strangers)
         # The line may have moved meanwhile.

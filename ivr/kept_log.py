@@ -18,13 +18,14 @@ import os
 import threading
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final
+from typing import BinaryIO, Final
 
 TAIL_BYTES: Final = 32 * 1024 * 1024
 """How much of the end of the log is read the first time."""
 _REMEMBERED: Final = 20_000
 """Tries of which it is remembered what the log said."""
 _OURS: Final = b"|BL"
+_HEAD_BYTES: Final = 64
 
 
 @dataclass(slots=True)
@@ -57,47 +58,81 @@ class KeptLog:
 
 
 class KeptLogFile:
-    """The log at ``path``, and how far it has been read. Its methods may be called from threads."""
+    """The log at ``path``, and how far it has been read. Its methods may be called from threads.
+
+    The file stays open: when the log is put away under another name, its end is still read before
+    the new one's beginning. A log that was cut off, or written anew, is known by its first bytes.
+    """
 
     def __init__(self, path: Path) -> None:
         self._path = path
         self._lock = threading.Lock()
         self._known = KeptLog()
         self._going: dict[str, TryFacts] = {}
-        self._file: tuple[int, int] | None = None
+        self._stream: BinaryIO | None = None
+        self._head = b""
         self._offset = 0
 
     def read(self) -> KeptLog:
-        """All that is known by now; nothing where there is no log. Blocks; raises OSError.
-
-        What a log said that was put away since stays known, but not how it went on there.
-        """
+        """All that is known by now; nothing where there is no log. Blocks; raises OSError."""
         with self._lock:
             try:
                 self._read_on()
             except FileNotFoundError:
-                self._file, self._known.since = None, None
+                self.close()
+                self._known.since = None
             self._forget()
             return KeptLog(self._known.since, dict(self._known.tries), dict(self._known.joined))
 
+    def __del__(self) -> None:
+        self.close()
+
+    def close(self) -> None:
+        if self._stream is not None:
+            self._stream.close()
+            self._stream = None
+
     def _read_on(self) -> None:
-        with self._path.open("rb") as stream:
-            size = stream.seek(0, 2)
-            status = os.fstat(stream.fileno())
-            file = (status.st_dev, status.st_ino)
-            if file != self._file or size < self._offset:
-                self._file, self._known.since = file, None
-                self._offset = max(0, size - TAIL_BYTES)
-                stream.seek(self._offset)
-                if self._offset:
-                    self._offset += len(stream.readline())  # a half
+        if self._stream is not None and self._written_anew(self._stream):
+            self.close()
+        if self._stream is None:
+            self._known.since = None
+            self._open(from_end=TAIL_BYTES)
+            return
+        self._read_rest(self._stream)
+        there, ours = self._path.stat(), os.fstat(self._stream.fileno())
+        if (there.st_dev, there.st_ino) != (ours.st_dev, ours.st_ino):
+            self._read_rest(self._stream)  # what came before it was put away
+            self.close()
+            self._open(from_end=None)
+
+    def _open(self, *, from_end: int | None) -> None:
+        stream = self._stream = self._path.open("rb")
+        self._head, self._offset = b"", 0
+        if from_end is not None:
+            size = stream.seek(0, os.SEEK_END)
+            self._offset = max(0, size - from_end)
             stream.seek(self._offset)
-            for line in stream:
-                if not line.endswith(b"\n"):
-                    break  # it is being written
-                self._offset += len(line)
-                if self._known.since is None or _OURS in line:
-                    self._note(line.decode("utf-8", "replace"))
+            if self._offset:
+                self._offset += len(stream.readline())  # a half
+        self._read_rest(stream)
+
+    def _written_anew(self, stream: BinaryIO) -> bool:
+        if os.fstat(stream.fileno()).st_size < self._offset:
+            return True
+        # Not by the stream, which would give what it has read before.
+        return os.pread(stream.fileno(), len(self._head), 0) != self._head
+
+    def _read_rest(self, stream: BinaryIO) -> None:
+        stream.seek(self._offset)
+        for line in stream:
+            if not line.endswith(b"\n"):
+                break  # it is being written
+            self._offset += len(line)
+            if self._known.since is None or _OURS in line:
+                self._note(line.decode("utf-8", "replace"))
+        if len(self._head) < _HEAD_BYTES:
+            self._head = os.pread(stream.fileno(), min(_HEAD_BYTES, self._offset), 0)
 
     def _note(self, line: str) -> None:
         """Lines that are none of ours are left out."""

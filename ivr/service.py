@@ -176,6 +176,7 @@ class HotlineService:
             rules=CallbackRules.of(settings.callbacks),
             trunks=lines,
             log_file=home.asterisk / "log" / "queue_log",
+            node=settings.node,
         )
         self.tries.changed = self.keeper.nudge
         routes: dict[str, Handler] = {
@@ -186,6 +187,7 @@ class HotlineService:
                 incidents=self.incidents,
                 tries=self.tries,
                 trunks=lines,
+                node=settings.node,
                 ring_seconds=settings.callbacks.ring_seconds,
                 ready=lambda: self.keeper.ready,
                 adopt=self._take_callbacks,

@@ -76,6 +76,7 @@ class CallbackTries:
         rules: CallbackRules,
         trunks: Trunks,
         log_file: Path,
+        node: str,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._store = store
@@ -85,6 +86,7 @@ class CallbackTries:
         self._rules = rules
         self._trunks = trunks
         self._log = KeptLogFile(log_file)
+        self._node = node
         self._clock = clock
         self._going: dict[str, _Going] = {}
         self._work: asyncio.Queue[Callable[[], Awaitable[None]]] = asyncio.Queue()
@@ -161,7 +163,7 @@ class CallbackTries:
     async def settle(self, client: AmiClient) -> None:
         """End the tries whose calls are gone, as the queue log knows. Raises AmiError, OSError and
         what the store raises."""
-        open_now = await unfinished_attempts(self._store)
+        open_now = await unfinished_attempts(self._store, self._node)
         gone = await self._gone(client, open_now) if open_now else []
         living = {place.token for place in await open_places(self._store)}
         if not (gone or living):
@@ -197,7 +199,7 @@ class CallbackTries:
         """Somebody asks whom to call for this place while a try of it has no end: end it if the
         queue log knows that it is over. Raises OSError and what the store raises."""
         history = await asyncio.to_thread(self._log.read)
-        for each in await unfinished_attempts(self._store):
+        for each in await unfinished_attempts(self._store, self._node):
             facts = history.tries.get(each.attempt, TryFacts())
             old = self._clock() - each.created_at >= YOUNG_SECONDS
             over = facts.over is not None or (facts.dialled_at is None and old)
@@ -258,14 +260,15 @@ class CallbackTries:
         await self.end(attempt, incident, outcome, cause=cause, answered_at=going.answered_at)
 
     async def _met_by_log(self, attempt: str) -> bool:
-        """For when the link was down at that moment."""
+        """For when the link was down at that moment. A log without the dial has lost the rest."""
         history = await asyncio.to_thread(self._log.read)
-        return history.tries.get(attempt, TryFacts()).met_at is not None
+        facts = history.tries.get(attempt, TryFacts())
+        return facts.met_at is not None or facts.dialled_at is None
 
     async def _end_from_log(self, attempt: str) -> None:
         """A try of before our time: what was told of it then is in the log."""
         history = await asyncio.to_thread(self._log.read)
-        for each in await unfinished_attempts(self._store):
+        for each in await unfinished_attempts(self._store, self._node):
             if each.attempt == attempt:
                 await self._settle(each, history)
 
@@ -302,18 +305,21 @@ class CallbackTries:
 def _read(
     facts: TryFacts, attempt: UnfinishedAttempt, history: KeptLog
 ) -> tuple[CallbackOutcome, int | None]:
-    seen = history.since is not None and history.since <= attempt.created_at
-    answered = facts.answered_at is not None or attempt.answered_at is not None
-    # Of a time that the log does not go back to: nobody who may have talked is called once more.
-    met = facts.met_at is not None or (answered and not seen)
+    """Where the log may have lost lines, nobody who may have talked is called once more."""
+    # The log knows whole seconds. What the store knows and the log does not, was lost with a disk.
+    lost = attempt.answered_at is not None and facts.answered_at is None
+    seen = history.since is not None and history.since <= attempt.created_at - 1 and not lost
+    answered = not {facts.answered_at, attempt.answered_at} <= {None}
     if facts.over is not None:
         status, cause = facts.over[0], _cause(facts.over[1])
+        answered = answered or status == ANSWER
+        met = facts.met_at is not None or (answered and not (seen and facts.dialled_at))
         found = classify(status, cause, answered=answered, met=met, machine=facts.machine)
         return found, cause
     if facts.machine:
         return CallbackOutcome.MACHINE, None
     # The dialplan writes before it dials, and before it joins them.
-    if seen and (facts.dialled_at is None or (answered and not met)):
+    if seen and facts.met_at is None and (answered or facts.dialled_at is None):
         return CallbackOutcome.NOT_CARRIED, None
     return CallbackOutcome.UNKNOWN, None
 

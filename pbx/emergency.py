@@ -196,12 +196,21 @@ class EmergencyCall:
         return None
 
     def _spool(self, phone: str) -> None:
-        from incident.privacy import seal_for  # noqa: PLC0415 - slow to import, seldom needed
-
         place = self._place or Place(uuid.uuid4().hex, time.time())
+        # Whoever confirmed the number and hangs up has asked for the call all the same.
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGHUP})
+        try:
+            self._write(place, phone)
+        finally:
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGHUP})
         if self._place is None:
             self._agi.set_variable(names.KEPT, place.token)
             self._agi.set_variable(names.RANK, str(round(place.rank * 1000)))
+            self._agi.set_variable(names.HOLDS, "wanted")
+
+    def _write(self, place: Place, phone: str) -> None:
+        from incident.privacy import seal_for  # noqa: PLC0415 - slow to import, seldom needed
+
         request = CallbackRequest(
             incident=self._pack.incident,
             language=self._language,
@@ -215,8 +224,6 @@ class EmergencyCall:
         sealed = seal_for(self._pack.public_key, request.to_bytes())
         # Under the token: whoever takes this over finds the place that is held already.
         write_spooled(self._home.callback_spool, self._pack.incident, sealed, place.token)
-        if self._place is None:
-            self._agi.set_variable(names.HOLDS, "wanted")
 
     def _play(self, name: str, keys: str, language: str | None = None) -> str:
         """The key that interrupted the prompt, or "". A prompt that is not there is left out:

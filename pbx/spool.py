@@ -150,6 +150,17 @@ def refuse_spooled(path: Path) -> Path:
     return aside
 
 
+def count_refused(folder: Path) -> int:
+    """How many requests are set aside: refused by the store, or damaged."""
+    return sum(1 for _ in folder.glob(f"*{REFUSED}")) + sum(1 for _ in folder.glob("bad/*"))
+
+
+def offer_again(folder: Path) -> None:
+    """Puts what was refused back among the others. Raises OSError."""
+    for path in folder.glob(f"*{REFUSED}"):
+        path.replace(path.with_name(path.name.removesuffix(REFUSED) + SUFFIX))
+
+
 def write_durably(path: Path, content: bytes, mode: int) -> None:
     """Replaces ``path`` with ``content``: readers see the old file or the new one, and after
     a power cut the new one is there."""

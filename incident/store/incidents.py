@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import logging
 from dataclasses import dataclass
+from typing import Final
 
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from incident.content import Text, content_version, spoken_texts
-from incident.plan import Plan, parse_plan
+from incident.plan import Plan, PlanError, parse_plan
 from incident.privacy import IncidentKey
 from incident.store.engine import Store, StoreError
 from incident.store.schema import ContentRow, IncidentRow
+
+log: Final = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,14 +121,25 @@ async def deactivate(store: Store, incident: str) -> None:
 
 
 async def active_incidents(store: Store) -> tuple[ActiveIncident, ...]:
-    """All incidents in force, by id. Raises NotOurs when another home's key wrapped one's."""
+    """All incidents in force, by id. Raises NotOurs when another home's key wrapped one's.
+
+    One whose plan is no longer accepted (rules have become stricter since it was activated) is left
+    out and told of in the log: it must not take the others off the air.
+    """
     async with store.read() as session:
         rows = (
             await session.scalars(
                 select(IncidentRow).where(IncidentRow.active).order_by(IncidentRow.id)
             )
         ).all()
-    return tuple([await _loaded(store, row) for row in rows])
+    found = []
+    for row in rows:
+        try:
+            found.append(await _loaded(store, row))
+        except PlanError as error:
+            problem = f"activate a mended plan: {error}"
+            log.error("incident %s is off the air; %s", row.id, problem)  # noqa: TRY400 - no trace
+    return tuple(found)
 
 
 async def active_incident(store: Store, incident: str) -> ActiveIncident:

@@ -280,7 +280,8 @@ class CallbackRow(Base):
 
 
 class CallbackAttemptRow(Base):
-    """One try to reach a person who keeps a place, committed before anything is dialled."""
+    """One try to reach a person who keeps a place, committed before anything is dialled.
+    ``node``: whose Asterisk dials; nobody else can know how it ends."""
 
     __tablename__ = "callback_attempts"
     __table_args__ = (
@@ -295,6 +296,7 @@ class CallbackAttemptRow(Base):
     )
     id: Mapped[str] = mapped_column(String(40), primary_key=True)
     callback_id: Mapped[int] = mapped_column(ForeignKey("callbacks.id"))
+    node: Mapped[str] = mapped_column(String(32))
     number: Mapped[int] = mapped_column(Integer)
     carrier: Mapped[str] = mapped_column(String(32))
     agent: Mapped[str | None] = mapped_column(String(32))

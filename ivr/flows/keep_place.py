@@ -59,6 +59,8 @@ async def keep_place(
     prompt = "callback.enter_number"
     own = _callable(caller)
     offered = own if own and journal.booking.reaches(own) else ""
+    # Asked beforehand: between the caller's last key and the store there is nothing to wait for.
+    relay = await talk.session.get_variable(names.RELAY) == "1"
     for _ in range(TRIES):
         number = await _number(talk, prompt, offered, journal.booking.reaches)
         offered = ""
@@ -68,7 +70,14 @@ async def keep_place(
         if isinstance(not_before, str):
             return not_before
         kept = await _keep(
-            talk, journal, number.e164, own=own, source=source, held=held, not_before=not_before
+            talk,
+            journal,
+            number.e164,
+            own=own,
+            source=source,
+            held=held,
+            not_before=not_before,
+            relay=relay,
         )
         # Of somebody else's number nothing is told: neither that its owner asked not to be called,
         # nor that they called us and keep a place.
@@ -149,10 +158,10 @@ async def _keep(
     source: Source,
     held: Held | None,
     not_before: float,
+    relay: bool,
 ) -> Kept | Refusal | None:
     """None: the database is away, and the request is in the spool."""
     call, now = talk.call, talk.book.now()
-    relay = await talk.session.get_variable(names.RELAY) == "1"
     place = held or Held(uuid.uuid4().hex, now)
     wanted = request(
         talk.incident.key,

@@ -7,12 +7,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from prometheus_client import REGISTRY
 from sqlalchemy.exc import DataError, IntegrityError, OperationalError
 
 from incident.privacy import seal_for
 from incident.store import callbacks
 from incident.store.engine import Store
 from incident.store.incidents import ActiveIncident
+from ivr import callback_spool
 from ivr.callback_spool import CallbackSpool
 from pbx.spool import CallbackRequest, list_spooled, write_spooled
 
@@ -41,6 +43,10 @@ def taker(store: Store, folder: Path, incident: ActiveIncident) -> CallbackSpool
         """Nobody asks."""
 
     return CallbackSpool(store, folder, lambda: {"northwind": incident.key}, taken)
+
+
+def value(metric: str) -> float | None:
+    return REGISTRY.get_sample_value(metric)
 
 
 async def tokens(store: Store) -> list[str]:
@@ -74,12 +80,28 @@ async def test_a_request_that_the_database_refuses_is_set_aside_and_the_others_a
     (line,) = [record for record in caplog.records if record.levelname == "ERROR"]
     assert kind.__name__ in line.getMessage()
     assert "5550101" not in caplog.text
-    # It is left alone from now on, and can be tried again by hand.
+    assert value("breachline_callbacks_set_aside") == 1
+    # It is left alone until the hotline starts anew.
     assert await spooled.take() == 0
     monkeypatch.undo()
-    (folder / f"{TOKENS[0]}.refused").rename(folder / f"{TOKENS[0]}.sealed")
-    assert await spooled.take() == 1
+    assert await taker(store, folder, incident).take() == 1
+    assert value("breachline_callbacks_set_aside") == 0
     assert await tokens(store) == [*TOKENS[1:], TOKENS[0]]
+
+
+async def test_requests_that_nobody_can_open_hold_up_no_other(
+    store: Store, incident: ActiveIncident, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(callback_spool, "_BATCH", 2)
+    spool(folder, incident)
+    for number in range(4, 8):
+        token = str(number) * 32
+        write_spooled(folder, "closed", b"sealed for an incident that is over", token)
+        os.utime(folder / f"{token}.sealed", (1, 1))
+    spooled = taker(store, folder, incident)
+    assert await spooled.take() == 2
+    assert await spooled.take() == 1
+    assert len(list_spooled(folder)) == 4
 
 
 async def test_what_the_database_really_cannot_hold_is_set_aside(

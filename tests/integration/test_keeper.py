@@ -20,6 +20,7 @@ from incident.store.callbacks import Begun, PlaceState
 from incident.store.engine import Store
 from incident.store.incidents import ActiveIncident
 from incident.store.schema import CallbackAttemptRow
+from ivr import keeper
 from ivr.callback_route import CallbackRoute
 from ivr.calls import HOTLINE, Call, CallBook
 from ivr.journal import Journal
@@ -100,7 +101,13 @@ class Asterisk:
 class Desk:
     """``log``: Asterisk's queue log."""
 
-    def __init__(self, store: Store, log: Path, clock: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self,
+        store: Store,
+        log: Path,
+        clock: Callable[[], float] = time.time,
+        node: str = "node1",
+    ) -> None:
         self.store = store
         self.log = log
         self.asterisk = Asterisk()
@@ -127,6 +134,7 @@ class Desk:
             rules=CallbackRules(),
             trunks=self.trunks,
             log_file=log,
+            node=node,
             clock=clock,
         )
 
@@ -253,6 +261,7 @@ async def test_a_placeholder_calls_nobody_who_is_on_the_line_in_person(
         incidents=desk.air,
         tries=desk.tries,
         trunks=desk.trunks,
+        node="node1",
         ring_seconds=30,
         ready=lambda: True,
         adopt=nothing,
@@ -309,7 +318,7 @@ async def test_a_sweep_finds_who_met_an_agent(
 async def begun(desk: Desk, at: float) -> Begun:
     """Somebody is being called back."""
     found = await callbacks.begin_attempt(
-        desk.store, TOKEN, attempt_id=TRY, carrier="public", agent="1001", now=at
+        desk.store, TOKEN, attempt_id=TRY, node="node1", carrier="public", agent="1001", now=at
     )
     assert isinstance(found, Begun)
     return found
@@ -334,6 +343,9 @@ def tried(at: float, event: str, data: str = TOKEN) -> str:
         ("DIAL ANSWERED OVER:CANCEL^", CallbackOutcome.AGENT_LEFT, PlaceState.OPEN),
         ("DIAL ANSWERED OVER:ANSWER^16", CallbackOutcome.NO_ANSWER, PlaceState.OPEN),
         ("DIAL ANSWERED MET OVER:ANSWER^16", CallbackOutcome.CONNECTED, PlaceState.DONE),
+        # What came before is in a log that was put away.
+        ("OVER:ANSWER^16", CallbackOutcome.CONNECTED, PlaceState.DONE),
+        ("OVER:BUSY^17", CallbackOutcome.BUSY, PlaceState.OPEN),
     ],
 )
 async def test_only_who_met_the_agent_before_everything_died_has_talked(
@@ -356,6 +368,55 @@ async def test_only_who_met_the_agent_before_everything_died_has_talked(
     now += 60
     await desk.settle()
     assert (await ended(desk), await desk.state()) == (outcome, state)
+
+
+async def test_a_log_that_lost_what_the_store_knows_is_not_trusted(
+    store: Store, incident: ActiveIncident, tmp_path: Path
+) -> None:
+    """The machine died: the database is safe on the disk, the last lines of the log are not."""
+    now = 1000.0
+    desk = Desk(store, tmp_path / "queue_log", lambda: now)
+    await desk.place(incident)
+    await begun(desk, now)
+    await callbacks.note_answered(store, TRY, now + 10)
+    desk.log.write_text("1|NONE|NONE|NONE|QUEUESTART|\n" + tried(now, "BLDIAL"))
+    now += 60
+    await desk.settle()
+    assert (await ended(desk), await desk.state()) == (CallbackOutcome.UNKNOWN, PlaceState.DONE)
+
+
+async def test_of_another_node_nothing_is_ended(
+    store: Store, incident: ActiveIncident, tmp_path: Path
+) -> None:
+    now = 1000.0
+    desk = Desk(store, tmp_path / "queue_log", lambda: now, node="node2")
+    await desk.place(incident)
+    await begun(desk, now)
+    desk.log.write_text("1|NONE|NONE|NONE|QUEUESTART|\n")
+    now += 60
+    await desk.settle()
+    assert (await ended(desk), await desk.state()) == (None, PlaceState.CALLING)
+
+
+async def test_a_placeholder_of_a_place_kept_during_the_look_stays(
+    store: Store, incident: ActiveIncident, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    desk = Desk(store, tmp_path / "queue_log")
+    desk.joined()
+    looked = asyncio.Event()
+
+    async def looks_too_early(*args: object) -> tuple[callbacks.Place, ...]:
+        found = await callbacks.open_places(store)
+        if not looked.is_set():
+            await desk.place(incident)
+            looked.set()
+        return found
+
+    monkeypatch.setattr(keeper, "open_places", looks_too_early)
+    desk.keeper.settled()
+    await desk.looks(lambda: desk.asterisk.opened)
+    assert looked.is_set()
+    assert [name for name, _ in desk.asterisk.orders] == ["Setvar"]
 
 
 async def test_nobody_who_may_have_talked_is_called_again_where_the_log_is_too_young(

@@ -76,7 +76,13 @@ class StoreBook:
     def begin(self, token: str, attempt: str, now: float) -> Begun | Refusal:
         return self.run(
             callbacks.begin_attempt(
-                self.store, token, attempt_id=attempt, carrier="public", agent=None, now=now
+                self.store,
+                token,
+                attempt_id=attempt,
+                node="n",
+                carrier="public",
+                agent=None,
+                now=now,
             )
         )
 
@@ -96,7 +102,7 @@ class StoreBook:
         )
 
     def unfinished(self) -> Sequence[str]:
-        return [item.attempt for item in self.run(callbacks.unfinished_attempts(self.store))]
+        return [item.attempt for item in self.run(callbacks.unfinished_attempts(self.store, "n"))]
 
     def cancel(self, token: str, now: float) -> Place | Refusal:
         return self.run(callbacks.cancel(self.store, token, "by the caller", now))

@@ -72,7 +72,7 @@ async def kept(store: Store, wanted: CallbackRequest) -> Place:
 
 async def begun(store: Store, place: Place, attempt: str = "a1", now: float = 100.0) -> Begun:
     found = await begin_attempt(
-        store, place.token, attempt_id=attempt, carrier="public", agent="1001", now=now
+        store, place.token, attempt_id=attempt, node="n", carrier="public", agent="1001", now=now
     )
     assert isinstance(found, Begun)
     return found
@@ -80,7 +80,7 @@ async def begun(store: Store, place: Place, attempt: str = "a1", now: float = 10
 
 async def refused(store: Store, place: Place, attempt: str = "a2", now: float = 100.0) -> Why:
     found = await begin_attempt(
-        store, place.token, attempt_id=attempt, carrier="public", agent=None, now=now
+        store, place.token, attempt_id=attempt, node="n", carrier="public", agent=None, now=now
     )
     assert isinstance(found, Refusal)
     return found.why
@@ -169,7 +169,7 @@ async def test_a_try_is_begun_once_and_ended_once(store: Store, incident: Active
     assert await refused(store, place) is Why.CALLING
     await note_answered(store, "a1", 105.0)
     await note_answered(store, "a1", 109.0)
-    (unfinished,) = await unfinished_attempts(store)
+    (unfinished,) = await unfinished_attempts(store, "n")
     assert (unfinished.attempt, unfinished.answered_at) == ("a1", 105.0)
 
     ended = await end_attempt(store, "a1", CallbackOutcome.NO_ANSWER, 110.0, again, cause=19)
@@ -181,9 +181,9 @@ async def test_a_try_is_begun_once_and_ended_once(store: Store, incident: Active
     )
     twice = await end_attempt(store, "a1", CallbackOutcome.CONNECTED, 120.0, finished)
     assert twice == replace(ended, first=False)
-    assert await unfinished_attempts(store) == ()
+    assert await unfinished_attempts(store, "n") == ()
     assert await begin_attempt(
-        store, place.token, attempt_id="a1", carrier="public", agent=None, now=999.0
+        store, place.token, attempt_id="a1", node="n", carrier="public", agent=None, now=999.0
     ) == Refusal(Why.ATTEMPT_OVER, ended.place)
 
     assert await refused(store, place, now=169.9) is Why.NOT_DUE
@@ -299,7 +299,7 @@ async def test_stop_calling_is_honoured_at_once(store: Store, incident: ActiveIn
     (late,) = await open_places(store)
     assert await refused(store, late) is Why.DO_NOT_CALL
     assert await state(store, late) is PlaceState.CANCELLED
-    assert await unfinished_attempts(store) == ()
+    assert await unfinished_attempts(store, "n") == ()
     assert (await audit(store, incident.id)).clean
 
 
@@ -322,6 +322,7 @@ async def test_two_at_once_get_one_place_and_one_try(
                     each,
                     places[0].token,
                     attempt_id=f"a{number}",
+                    node="n",
                     carrier="public",
                     agent=None,
                     now=100.0,
@@ -372,7 +373,12 @@ async def test_the_database_itself_refuses_a_second_try(
         async with store.write() as session:
             session.add(
                 CallbackAttemptRow(
-                    id="a2", callback_id=place.id, number=2, carrier="public", created_at=1.0
+                    id="a2",
+                    callback_id=place.id,
+                    node="n",
+                    number=2,
+                    carrier="public",
+                    created_at=1.0,
                 )
             )
 
@@ -389,7 +395,7 @@ async def test_a_try_that_cannot_be_written_changes_nothing(
     with pytest.raises(RuntimeError, match="power cut"):
         await end_attempt(store, "a1", CallbackOutcome.BUSY, 110.0, fails)
     assert await state(store, place) is PlaceState.CALLING
-    assert len(await unfinished_attempts(store)) == 1
+    assert len(await unfinished_attempts(store, "n")) == 1
 
 
 async def test_every_place_is_explained(store: Store, incident: ActiveIncident) -> None:
@@ -443,6 +449,7 @@ async def test_the_audit_sees_what_must_not_happen(store: Store, incident: Activ
                 CallbackAttemptRow(
                     id=f"{place.id}-{number}",
                     callback_id=place.id,
+                    node="n",
                     number=number,
                     carrier="public",
                     created_at=start,

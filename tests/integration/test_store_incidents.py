@@ -90,6 +90,19 @@ async def test_two_incidents_cannot_answer_one_number(
     assert len(await active_incidents(store)) == 1
 
 
+async def test_a_plan_that_is_no_longer_accepted_takes_no_other_off_the_air(
+    store: Store, incident: ActiveIncident, caplog: pytest.LogCaptureFixture
+) -> None:
+    plan, plan_text = sample_plan()
+    second = plan.model_copy(update={"incident": "old", "did": "+18005550123"})
+    await activate(store, second, plan_text, NOW)
+    async with store.write() as session:
+        row = await session.get_one(IncidentRow, "old")
+        row.plan_text = plan_text.replace(plan.callback_number, "+19005550123")
+    assert [found.id for found in await active_incidents(store)] == [incident.id]
+    assert "incident old is off the air" in caplog.text
+
+
 async def test_an_incident_out_of_force_is_not_active(
     store: Store, incident: ActiveIncident
 ) -> None:

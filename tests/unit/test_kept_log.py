@@ -39,7 +39,7 @@ def test_a_log_is_read_on_and_what_was_read_stays_known(file: Path) -> None:
     assert (first.since, first.tries[TRY].dialled_at) == (1.0, 2.0)
     # What was read is not looked at again.
     content = bytearray(file.read_bytes())
-    content[: len(content) - 1] = b"x" * (len(content) - 1)
+    content[64 : len(content) - 1] = b"x" * (len(content) - 65)
     file.write_bytes(content)
     add(
         file,
@@ -69,20 +69,42 @@ def test_a_line_that_is_being_written_is_read_once_it_is_whole(file: Path) -> No
     assert log.read().tries[TRY].over == ("ANSWER", "16")
 
 
-@pytest.mark.parametrize("put_away", [True, False])
-def test_of_a_new_log_nothing_is_known_from_before_it(file: Path, put_away: bool) -> None:
+def test_of_a_log_that_was_put_away_the_end_is_read_too(file: Path) -> None:
+    log = KeptLogFile(file)
+    add(file, line(1, TRY, "BLDIAL", TOKEN))
+    log.read()
+    old = file.with_name("queue_log.1")
+    file.rename(old)
+    add(old, line(2, TRY, "BLANSWERED", TOKEN))
+    add(file, line(9, OTHER, "BLDIAL", TOKEN))
+    found = log.read()
+    assert found.since == 1.0
+    assert (found.tries[TRY].answered_at, found.tries[OTHER].dialled_at) == (2.0, 9.0)
+    add(file, line(10, OTHER, "BLANSWERED", TOKEN))
+    assert log.read().tries[OTHER].answered_at == 10.0
+
+
+@pytest.mark.parametrize("grown", [False, True])
+def test_of_a_log_written_anew_nothing_is_known_from_before_it(file: Path, grown: bool) -> None:
     log = KeptLogFile(file)
     add(file, line(1, TRY, "BLDIAL", TOKEN), line(2, TRY, "BLANSWERED", TOKEN))
     log.read()
-    # The end of the former one may never have been read.
-    if put_away:
-        file.rename(file.with_name("queue_log.1"))
-    else:
-        file.write_text("")
-    add(file, line(9, OTHER, "BLDIAL", TOKEN))
+    file.write_text("")
+    add(file, *[line(9, OTHER, "BLDIAL", TOKEN)] * (9 if grown else 1))
     found = log.read()
     assert found.since == 9.0
     assert (found.tries[TRY].answered_at, found.tries[OTHER].dialled_at) == (2.0, 9.0)
+
+
+def test_a_log_that_is_gone_for_a_moment_is_read_when_it_is_back(file: Path) -> None:
+    log = KeptLogFile(file)
+    add(file, line(1, TRY, "BLDIAL", TOKEN))
+    log.read()
+    file.unlink()
+    assert log.read().since is None
+    add(file, line(9, OTHER, "BLDIAL", TOKEN))
+    found = log.read()
+    assert (found.since, set(found.tries)) == (9.0, {TRY, OTHER})
 
 
 def test_a_long_log_is_read_from_a_whole_line_of_its_end(

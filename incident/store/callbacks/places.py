@@ -261,6 +261,21 @@ async def known_tokens(store: Store, tokens: Iterable[str]) -> frozenset[str]:
     return frozenset(found)
 
 
+async def over_tokens(store: Store, tokens: Iterable[str]) -> frozenset[str]:
+    """Which of these tokens are of a place that is over. A place that was kept a moment ago is not
+    among them, as one that was looked up before would be among those that are not open."""
+    wanted = list(tokens)
+    found: set[str] = set()
+    async with store.read() as session:
+        for start in range(0, len(wanted), 500):
+            query = select(CallbackRow.token).where(
+                CallbackRow.token.in_(wanted[start : start + 500]),
+                CallbackRow.state.not_in(LIVING),
+            )
+            found.update(await session.scalars(query))
+    return frozenset(found)
+
+
 async def locked(session: AsyncSession, token: str) -> CallbackRow | None:
     """The row of a place, locked until the transaction ends (SQLite locks as a whole)."""
     row: CallbackRow | None = await session.scalar(

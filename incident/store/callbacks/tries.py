@@ -92,13 +92,15 @@ async def begin_attempt(
     token: str,
     *,
     attempt_id: str,
+    node: str,
     carrier: str,
     agent: str | None,
     now: float,
 ) -> Begun | Refusal:
     """Note that the person will be dialled now: the place goes from open to calling.
 
-    Committed when it returns Begun; only then may anything be dialled, under ``attempt_id``.
+    Committed when it returns Begun; only then may anything be dialled, under ``attempt_id``, by
+    the Asterisk of ``node``.
     The same order repeated gives the same Begun, marked ``again``. Refuses UNKNOWN_PLACE, OVER,
     CALLING (an attempt of the place or of its number has not ended), NOT_DUE, DO_NOT_CALL (which
     cancels the place), ATTEMPT_OVER.
@@ -125,6 +127,7 @@ async def begin_attempt(
         attempt = CallbackAttemptRow(
             id=attempt_id,
             callback_id=row.id,
+            node=node,
             number=row.attempts,
             carrier=carrier,
             agent=agent,
@@ -231,14 +234,14 @@ async def _outcomes(session: AsyncSession, callback: int) -> dict[CallbackOutcom
     return {CallbackOutcome(outcome): count for outcome, count in rows if outcome is not None}
 
 
-async def unfinished_attempts(store: Store) -> tuple[UnfinishedAttempt, ...]:
-    """Every attempt that has not ended, oldest first: after a restart, each is either still a call
-    in Asterisk, or has to be ended (as UNKNOWN, when nothing tells how it went)."""
+async def unfinished_attempts(store: Store, node: str) -> tuple[UnfinishedAttempt, ...]:
+    """Every attempt of a node that has not ended, oldest first. After a restart each is either
+    still a call in its Asterisk, or has to be ended: as UNKNOWN, when nothing tells how."""
     async with store.read() as session:
         rows = await session.execute(
             select(CallbackAttemptRow, CallbackRow)
             .join(CallbackRow, CallbackRow.id == CallbackAttemptRow.callback_id)
-            .where(CallbackAttemptRow.ended_at.is_(None))
+            .where(CallbackAttemptRow.ended_at.is_(None), CallbackAttemptRow.node == node)
             .order_by(CallbackAttemptRow.created_at, CallbackAttemptRow.id)
         )
         return tuple(

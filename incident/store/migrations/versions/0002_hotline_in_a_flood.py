@@ -54,6 +54,7 @@ def upgrade() -> None:
         "callback_attempts",
         sa.Column("id", sa.String(length=40), nullable=False),
         sa.Column("callback_id", sa.Integer(), nullable=False),
+        sa.Column("node", sa.String(length=32), nullable=False),
         sa.Column("number", sa.Integer(), nullable=False),
         sa.Column("carrier", sa.String(length=32), nullable=False),
         sa.Column("agent", sa.String(length=32), nullable=True),
