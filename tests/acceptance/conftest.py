@@ -26,10 +26,15 @@ ORDER = (
 """Modules on the shared system: what breaks it comes last, then what looks back on all of it."""
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keep to `ORDER`; everything else stays where it is, before."""
+    """Keep to `ORDER`, on one worker, and begin with what takes longest; everything else stays
+    where it is, after."""
     here = {name: place for place, name in enumerate(ORDER)}
-    items.sort(key=lambda item: here.get(item.path.stem, -1))
+    for item in items:
+        if item.path.stem in here:
+            item.add_marker(pytest.mark.xdist_group("shared-system"))
+    items.sort(key=lambda item: here.get(item.path.stem, len(here)))
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")

@@ -20,7 +20,7 @@ from tests.running import eventually, plan_text
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
-AT = Addresses("127.0.23.1", "127.0.23.2", "127.0.23.3", "127.0.23.4")
+AT = Addresses("127.0.33.1", "127.0.33.2", "127.0.33.3", "127.0.33.4")
 PARTS = frozenset({"mosquitto", "asterisk", "hotline"})
 PLAN = (
     f"{plan_text()}\noverflow:\n  carrier: {CARRIER}\n  number: '{NUMBER}'\n  share: 0.5\n"

@@ -23,7 +23,7 @@ from incident.home import Home
 from pbx.reload import reload_asterisk
 from tests.running import eventually
 
-AT = Addresses("127.0.24.1", "127.0.24.2", "127.0.24.3", "127.0.24.4")
+AT = Addresses("127.0.36.1", "127.0.36.2", "127.0.36.3", "127.0.36.4")
 SILENT_DID = "18005550111"
 SILENT = f"""
 [dids](+)

@@ -19,7 +19,7 @@ from incident.settings import Settings
 from pbx.runtime.tree import Tree, ensure_tree
 from tests.running import PROJECT, eventually
 
-HOST = "127.0.0.24"
+HOST = "127.0.0.31"
 
 
 class Broker:

@@ -19,7 +19,7 @@ from tests.sip_peer import Ringing
 
 pytestmark = pytest.mark.asyncio(loop_scope="function")
 
-BIND, CARRIER, AGENTS = "127.0.87.1", "127.0.87.2", "127.0.87.4"
+BIND, CARRIER, AGENTS = "127.0.88.1", "127.0.88.2", "127.0.88.4"
 A, B = "+12025550101", "+12025550102"
 QUICK = "\n[callbacks]\nno_answer_pauses = [1]\nbusy_pause = 1\nring_seconds = 10\n"
 

@@ -19,7 +19,7 @@ from tests.running import Running, eventually, plan_text, running
 
 pytestmark = pytest.mark.asyncio(loop_scope="function")
 
-BIND, CARRIER, AGENTS = "127.0.87.1", "127.0.87.2", "127.0.87.4"
+BIND, CARRIER, AGENTS = "127.0.89.1", "127.0.89.2", "127.0.89.4"
 A, B, C = (f"+1202555010{number}" for number in range(1, 4))
 
 

@@ -17,8 +17,8 @@ from tests.running import PROJECT, Running, eventually, running
 from tests.sip_caller import SipCall, calling
 from tests.sip_peer import Ringing, sip_peer
 
-PBX = "127.0.23.1"
-CARRIER = "127.0.23.2"
+PBX = "127.0.34.1"
+CARRIER = "127.0.34.2"
 DID = "18005550199"
 
 

@@ -19,8 +19,8 @@ from incident.store.schema import CallbackRow, CallRow
 from tests.running import Running, eventually, plan_text, running
 from tests.sip_caller import calling
 
-PBX = "127.0.23.1"
-CARRIER = "127.0.23.2"
+PBX = "127.0.35.1"
+CARRIER = "127.0.35.2"
 DID = "18005550199"
 CALLER = "+12125550150"
 PHONE = "2125550151"
