@@ -13,7 +13,7 @@ import typer
 PROJECT: Final = Path(__file__).resolve().parents[1]
 
 
-IN_PARALLEL: Final = ("-n", "2", "--dist", "loadgroup", "--no-loadscope-reorder")
+IN_PARALLEL: Final = ("-n", "2", "--dist", "loadfile", "--no-loadscope-reorder")
 """Most tests wait for a telephone; two of them can. More would be late on two cores."""
 
 

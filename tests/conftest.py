@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Final
+from pathlib import Path
+from typing import Any, Final
 
 import pytest
+from xdist.scheduler import LoadFileScheduling
 
 from tests.database import (
     database_url,
@@ -30,14 +32,25 @@ TOGETHER: Final = {
     "test_dialer_live": "dialer",
     "test_dialer_beside_callers": "dialer",
     "test_ami_injection": "dialer",
+    "test_hotline_calls": "system",
+    "test_campaign_outcomes": "system",
+    "test_monitored": "system",
+    "test_services_killed": "system",
+    "test_asterisk_killed": "system",
+    "test_asterisk_log": "system",
 }
-"""Modules whose systems have the same addresses (``tests.dialer_pbx``)."""
+"""Modules on one system (``tests/acceptance/conftest.py``), or on the same addresses
+(``tests.dialer_pbx``)."""
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Where two workers share the tests, a module's stay together, on a system of their own."""
-    for item in items:
-        if item.get_closest_marker("xdist_group") is None:
-            module = item.path.stem
-            group = TOGETHER.get(module, f"{item.path.parent.name}-{module}")
-            item.add_marker(pytest.mark.xdist_group(group))
+class BySystem(LoadFileScheduling):  # type: ignore[misc]  # has no types
+    """Gives each worker whole modules, and those on one system to one worker."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        file: str = super()._split_scope(nodeid)
+        return TOGETHER.get(Path(file).stem, file)
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> BySystem:
+    """Two workers share the tests (``console/project_tests.py``)."""
+    return BySystem(config, log)

@@ -20,6 +20,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import pairwise
 from typing import Final
 
 import numpy as np
@@ -228,7 +229,7 @@ class _Density:
         last = self._fallen(mode, min(until, self._far(mode)), top)
         # Apart at the mode: on either side the density has a tail of its own.
         answered = turned = 0.0
-        for start, end in ((first, mode), (mode, last)):
+        for start, end in pairwise(self._parts(first, mode, last)):
             if end > start:
                 half = (end - start) / 2
                 x = start + half * (_NODES + 1)
@@ -236,6 +237,16 @@ class _Density:
                 answered += float(values @ np.exp(-self.patience * x))
                 turned += float(values.sum())
         return answered, turned, top
+
+    def _parts(self, first: float, mode: float, last: float) -> list[float]:
+        """Bounds of parts in which the density is smooth enough: with little patience and long
+        calls it falls at first much faster than later."""
+        parts = [first, mode]
+        if self.patience > 0:
+            parts += [
+                end for part in (1, 4, 16) if mode < (end := mode + part / self.patience) < last
+            ]
+        return [*parts, last]
 
     def _far(self, mode: float) -> float:
         """A time at which the density has certainly fallen to nothing."""

@@ -26,14 +26,10 @@ ORDER = (
 """Modules on the shared system: what breaks it comes last, then what looks back on all of it."""
 
 
-@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keep to `ORDER`, on one worker, and begin with what takes longest; everything else stays
-    where it is, after."""
+    """Keep to `ORDER`, and begin with what takes longest; everything else stays where it is,
+    after."""
     here = {name: place for place, name in enumerate(ORDER)}
-    for item in items:
-        if item.path.stem in here:
-            item.add_marker(pytest.mark.xdist_group("shared-system"))
     items.sort(key=lambda item: here.get(item.path.stem, len(here)))
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 import simpy
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from ivr.staffing.erlang_a import (
@@ -202,6 +202,7 @@ agent_numbers = st.integers(1, 5000)
 
 @settings(deadline=None, max_examples=150)
 @given(cases, agent_numbers, st.floats(0.1, 1200))
+@example(Rates(calls=1 / 99, service=1 / 99, patience=0.2), 1, 1.0)  # two scales of time
 def test_laws(case: Rates, agents: int, seconds: float) -> None:
     now = performance(case, agents)
     assert 0 <= now.waits <= 1 + 1e-12
