@@ -8,6 +8,7 @@ import os
 import signal
 import time
 from contextlib import AsyncExitStack
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Final
 
@@ -36,6 +37,12 @@ CALLS_PER_SECOND: Final = 0.6
 FIRST: Final = Intent("what happened", ((1, "1"), (1.5, "1")))
 SHORT: Final = {intent: weight for intent, weight in INTENTS.items() if len(intent.keys) == 2}
 """What callers of the second, smaller incident want: its menus have no third level."""
+LEAVE_NUMBER: Final = Intent("call me back", ((1, "1"), (1.5, "0"), (3, "1"), (3, "1"), (3, "1")))
+CLOSED: Final = {
+    **{intent: weight for intent, weight in SHORT.items() if not intent.agent},
+    LEAVE_NUMBER: sum(weight for intent, weight in SHORT.items() if intent.agent),
+}
+"""The same while its agents are at home: by its plan it keeps office hours."""
 DRAIN: Final = 75.0
 """Seconds that calls in progress have to end after the last one was placed."""
 
@@ -105,10 +112,15 @@ async def _demo(home: Home, seconds: int) -> Summary:
 
 async def _one_day(stage: Stage, watch: _Watch, seconds: int, stop: asyncio.Event) -> Summary:
     """Callers call and the campaign dials for ``seconds``; then what is in progress may end."""
-    ends = time.time() + seconds
+    now = time.time()
+    ends = now + seconds
+    hours = (await stage.incident("lakeshore")).plan.hours
+    staffed = all(
+        hours.open_at(datetime.fromtimestamp(at, UTC)) for at in (now, ends, ends + DRAIN)
+    )
     sample, second = (
         Callers(stage.public, "18005550199", 1),
-        Callers(stage.public, "18005550123", 2, SHORT),
+        Callers(stage.public, "18005550123", 2, SHORT if staffed else CLOSED),
     )
     callers = [sample, second]
     undo = stage.public.subscribe(["OriginateResponse"], watch.answered)
