@@ -243,7 +243,7 @@ class Keeper:
             caller_id="",
             variables={
                 f"__{names.KEPT}": place.token,
-                f"__{names.RANK}": str(round(place.rank * 1000)),
+                f"__{names.RANK}": names.milliseconds(place.rank),
                 f"__{names.INCIDENT}": place.incident,
                 f"__{names.LANGUAGE}": place.language,
                 f"__{names.QUEUE}": queue,

@@ -309,7 +309,7 @@ def _read(
     # The log knows whole seconds. What the store knows and the log does not, was lost with a disk.
     lost = attempt.answered_at is not None and facts.answered_at is None
     seen = history.since is not None and history.since <= attempt.created_at - 1 and not lost
-    answered = not {facts.answered_at, attempt.answered_at} <= {None}
+    answered = facts.answered_at is not None or attempt.answered_at is not None
     if facts.over is not None:
         status, cause = facts.over[0], _cause(facts.over[1])
         answered = answered or status == ANSWER

@@ -205,7 +205,7 @@ class EmergencyCall:
             signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGHUP})
         if self._place is None:
             self._agi.set_variable(names.KEPT, place.token)
-            self._agi.set_variable(names.RANK, str(round(place.rank * 1000)))
+            self._agi.set_variable(names.RANK, names.milliseconds(place.rank))
             self._agi.set_variable(names.HOLDS, "wanted")
 
     def _write(self, place: Place, phone: str) -> None:

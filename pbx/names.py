@@ -90,6 +90,11 @@ OUTSOURCER: Final = "outsourcer"
 """Stands for an agent's number where the outsourcer took the call."""
 
 
+def milliseconds(rank: float) -> str:
+    """A rank (Unix seconds) as ``RANK`` holds it."""
+    return str(round(rank * 1000))
+
+
 def queue(incident: str, language: str) -> str:
     """The queue's name: one per incident and language."""
     return f"{incident}-{language}"

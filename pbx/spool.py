@@ -26,7 +26,7 @@ _log = logging.getLogger(__name__)
 
 SUFFIX: Final = ".sealed"
 REFUSED: Final = ".refused"
-"""What the store will never take. Given its former name again, it is tried again."""
+"""What the store refused; tried again when the hotline starts, or given its former name."""
 _HEADING: Final = b"breachline-callback 1 "
 _INCIDENT: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 _KEY: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:-]{0,79}")

@@ -201,7 +201,7 @@ async def _keep(
     elif found is None and not later:
         for name, value in (
             (names.KEPT, place.token),
-            (names.RANK, str(round(place.rank * 1000))),
+            (names.RANK, names.milliseconds(place.rank)),
             (names.HOLDS, "wanted"),
         ):
             await talk.session.set_variable(name, value)

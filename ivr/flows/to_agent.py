@@ -94,6 +94,6 @@ async def _take(talk: Talk, place: Place) -> Next:
     who hangs up before is called back."""
     talk.note("callback:in_person")
     talk.book.in_person(talk.call, place.token)
-    await talk.session.set_variable(names.RANK, str(round(place.rank * 1000)))
+    await talk.session.set_variable(names.RANK, names.milliseconds(place.rank))
     await talk.announce("callback.own_place")
     return QUEUE

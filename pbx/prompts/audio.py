@@ -29,9 +29,9 @@ PEAK_DBFS: Final = -3.0
 MOST_LIMITING: Final = 6.0
 """dB; more would be heard as pumping. espeak-ng's sharp peaks need about 5."""
 PAD_SECONDS: Final = 0.1
+"""Silence before and after: a phone's echo canceller and jitter buffer eat a first syllable."""
 QUIET_DBFS: Final = -40.0
 """Music below this is silence to a caller."""
-"""Silence before and after: a phone's echo canceller and jitter buffer eat a first syllable."""
 SILENT_DBFS: Final = -45.0
 """Speech below this cannot be understood over a telephone line."""
 

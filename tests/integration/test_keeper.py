@@ -42,6 +42,8 @@ TOKEN = "0123456789abcdef" * 2
 PHONE = "+12025550101"
 PLACEHOLDER = f"Local/{TOKEN}@kept-far-00000001;1"
 TRY = "a" * 32
+AT = 1000.0
+QUEUE_START = "1|NONE|NONE|NONE|QUEUESTART|\n"
 OWNER = "PJSIP/carrier-public-00000007"
 QUEUE = "northwind-en"
 IN_LINE = "node1-1795465328.80"
@@ -333,6 +335,20 @@ def tried(at: float, event: str, data: str = TOKEN) -> str:
     return f"{at}|{TRY}|{QUEUE}|NONE|{event}|{data}\n"
 
 
+async def found_later(
+    desk: Desk, incident: ActiveIncident, log: str, *, answered: bool = False
+) -> tuple[str | None, PlaceState | None]:
+    """What is made of a try (of `AT`) that nobody watched to its end, by what the log says and
+    whether the store knows that somebody answered."""
+    await desk.place(incident)
+    await begun(desk, AT)
+    if answered:
+        await callbacks.note_answered(desk.store, TRY, AT + 10)
+    desk.log.write_text(log)
+    await desk.settle()
+    return await ended(desk), await desk.state()
+
+
 @pytest.mark.parametrize(
     ("lines", "outcome", "state"),
     [
@@ -356,46 +372,28 @@ async def test_only_who_met_the_agent_before_everything_died_has_talked(
     outcome: CallbackOutcome,
     state: PlaceState,
 ) -> None:
-    now = 1000.0
-    desk = Desk(store, tmp_path / "queue_log", lambda: now)
-    await desk.place(incident)
-    await begun(desk, now)
-    said = ["1|NONE|NONE|NONE|QUEUESTART|\n"]
+    said = QUEUE_START
     for each in lines.split():
         event, _, data = each.partition(":")
-        said.append(tried(now, f"BL{event}", data or TOKEN))
-    desk.log.write_text("".join(said))
-    now += 60
-    await desk.settle()
-    assert (await ended(desk), await desk.state()) == (outcome, state)
+        said += tried(AT, f"BL{event}", data or TOKEN)
+    desk = Desk(store, tmp_path / "queue_log", lambda: AT + 60)
+    assert await found_later(desk, incident, said) == (outcome, state)
 
 
 async def test_a_log_that_lost_what_the_store_knows_is_not_trusted(
     store: Store, incident: ActiveIncident, tmp_path: Path
 ) -> None:
     """The machine died: the database is safe on the disk, the last lines of the log are not."""
-    now = 1000.0
-    desk = Desk(store, tmp_path / "queue_log", lambda: now)
-    await desk.place(incident)
-    await begun(desk, now)
-    await callbacks.note_answered(store, TRY, now + 10)
-    desk.log.write_text("1|NONE|NONE|NONE|QUEUESTART|\n" + tried(now, "BLDIAL"))
-    now += 60
-    await desk.settle()
-    assert (await ended(desk), await desk.state()) == (CallbackOutcome.UNKNOWN, PlaceState.DONE)
+    desk = Desk(store, tmp_path / "queue_log", lambda: AT + 60)
+    found = await found_later(desk, incident, QUEUE_START + tried(AT, "BLDIAL"), answered=True)
+    assert found == (CallbackOutcome.UNKNOWN, PlaceState.DONE)
 
 
 async def test_of_another_node_nothing_is_ended(
     store: Store, incident: ActiveIncident, tmp_path: Path
 ) -> None:
-    now = 1000.0
-    desk = Desk(store, tmp_path / "queue_log", lambda: now, node="node2")
-    await desk.place(incident)
-    await begun(desk, now)
-    desk.log.write_text("1|NONE|NONE|NONE|QUEUESTART|\n")
-    now += 60
-    await desk.settle()
-    assert (await ended(desk), await desk.state()) == (None, PlaceState.CALLING)
+    desk = Desk(store, tmp_path / "queue_log", lambda: AT + 60, node="node2")
+    assert await found_later(desk, incident, QUEUE_START) == (None, PlaceState.CALLING)
 
 
 async def test_a_placeholder_of_a_place_kept_during_the_look_stays(
@@ -422,15 +420,11 @@ async def test_a_placeholder_of_a_place_kept_during_the_look_stays(
 async def test_nobody_who_may_have_talked_is_called_again_where_the_log_is_too_young(
     store: Store, incident: ActiveIncident, tmp_path: Path
 ) -> None:
-    now = 1000.0
-    desk = Desk(store, tmp_path / "queue_log", lambda: now)
-    await desk.place(incident)
-    await begun(desk, now)
-    await callbacks.note_answered(store, TRY, now + 10)
-    desk.log.write_text(tried(now + 40, "BLOVER", "ANSWER^16"))
-    now += 60
-    await desk.settle()
-    assert await ended(desk) == CallbackOutcome.CONNECTED
+    desk = Desk(store, tmp_path / "queue_log", lambda: AT + 60)
+    outcome, _ = await found_later(
+        desk, incident, tried(AT + 40, "BLOVER", "ANSWER^16"), answered=True
+    )
+    assert outcome == CallbackOutcome.CONNECTED
 
 
 @pytest.mark.parametrize(

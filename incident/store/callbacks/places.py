@@ -250,27 +250,24 @@ async def place_by_call(store: Store, call_id: str) -> Place | None:
 
 async def known_tokens(store: Store, tokens: Iterable[str]) -> frozenset[str]:
     """Which of these tokens the store has a place for, whatever its state."""
-    wanted = list(tokens)
-    found: set[str] = set()
-    async with store.read() as session:
-        for start in range(0, len(wanted), 500):
-            query = select(CallbackRow.token).where(
-                CallbackRow.token.in_(wanted[start : start + 500])
-            )
-            found.update(await session.scalars(query))
-    return frozenset(found)
+    return await _among(store, tokens)
 
 
 async def over_tokens(store: Store, tokens: Iterable[str]) -> frozenset[str]:
     """Which of these tokens are of a place that is over. A place that was kept a moment ago is not
     among them, as one that was looked up before would be among those that are not open."""
+    return await _among(store, tokens, CallbackRow.state.not_in(LIVING))
+
+
+async def _among(
+    store: Store, tokens: Iterable[str], *which: ColumnElement[bool]
+) -> frozenset[str]:
     wanted = list(tokens)
     found: set[str] = set()
     async with store.read() as session:
         for start in range(0, len(wanted), 500):
             query = select(CallbackRow.token).where(
-                CallbackRow.token.in_(wanted[start : start + 500]),
-                CallbackRow.state.not_in(LIVING),
+                CallbackRow.token.in_(wanted[start : start + 500]), *which
             )
             found.update(await session.scalars(query))
     return frozenset(found)
