@@ -178,6 +178,14 @@ class Line:
         await eventually(call.acknowledged.is_set)
         return call
 
+    async def connected(self, number: int) -> Ringing:
+        """The same, once whoever stood in line is given to the agent: one who hangs up before that
+        has met nobody, and the caller stays in line."""
+        call = await self.agent_call(number)
+        log = self.system.home.asterisk / "log" / "queue_log"
+        await eventually(lambda: log.read_text(encoding="utf-8").count("|CONNECT|") >= number)
+        return call
+
     async def talks(self, token: str) -> None:
         """Wait until a person has heard who calls, and talks with the agent."""
         log = self.system.home.asterisk / "log" / "queue_log"

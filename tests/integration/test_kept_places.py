@@ -23,7 +23,7 @@ STARTS = "," * 7
 """The plain script begins, and waits four seconds for a key."""
 READ_BACK = "," * 20
 """The plain script reads a number to its end before it takes a key."""
-QUICK = "\n[callbacks]\nno_answer_pauses = [1]\nbusy_pause = 1\nring_seconds = 10\n"
+QUICK = "\n[callbacks]\nno_answer_pauses = [5]\nbusy_pause = 1\nring_seconds = 10\n"
 
 
 @pytest_asyncio.fixture(loop_scope="function")
@@ -148,8 +148,8 @@ async def test_no_answer_is_tried_again_by_the_rule_and_the_rank_stays(queue: Li
     await eventually(unanswered)
     del queue.people.does[A]
     queue.agents.calls[0].hang_up()
-    # The next caller is served meanwhile; then the place is at the head of the line again.
-    (await queue.agent_call(2)).hang_up()
+    # The next caller is served in the pause; then the place is at the head of the line again.
+    (await queue.connected(2)).hang_up()
     await last.ended()
     call = await queue.agent_call(3)
     await eventually(lambda: queue.people.rang(A) == 2)
